@@ -1,0 +1,100 @@
+"""One thing that an agent wants done: the only form in which a request enters the gate."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Any
+
+from triskel.model.principal import Principal
+from triskel.model.units import EpochMs
+
+
+class CallKind(StrEnum):
+    """What is called. Every kind passes the same gate."""
+
+    MODEL = "model"
+    TOOL = "tool"
+    MESSAGE = "message"
+
+
+class Action(StrEnum):
+    """Cedar's action ids."""
+
+    CHAT = "chat"
+    EMBED = "embed"
+    INVOKE_TOOL = "invoke_tool"
+    MESSAGE_AGENT = "message_agent"
+    READ_AUDIT = "read_audit"
+    ADMINISTER = "administer"
+
+
+class Surface(StrEnum):
+    """Where a text stands, which decides how strongly a detector speaks."""
+
+    PROMPT = "prompt"
+    TOOL_ARGUMENT = "tool_argument"
+    TOOL_RESULT = "tool_result"
+    OUTPUT = "output"
+
+
+Path = tuple[str | int, ...]
+"""Keys and indexes from the root of a payload to a value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One text of a payload that policy must see. At `path` stands `text`; where `is_key`, it is the last key of `path`."""
+
+    surface: Surface
+    path: Path
+    text: str
+    is_key: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """What was asked for: a model or deployment name or `auto`, a tool, an agent. `kind` is Cedar's entity type."""
+
+    kind: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """A request at the gate.
+
+    `payload` is the decoded body and is never mutated; `parts` are all its texts. `effect_key` is the same for every
+    attempt at one effect. `deadline_ms` is absolute. `surface` names the entry (`openai.chat`, ...), for the audit.
+    """
+
+    call_id: str
+    kind: CallKind
+    action: Action
+    principal: Principal
+    target: Target
+    payload: Mapping[str, Any]
+    parts: tuple[Part, ...]
+    effect_key: str
+    received_at_ms: EpochMs
+    deadline_ms: EpochMs
+    surface: str
+    stream: bool = False
+
+    def with_texts(self, texts: Mapping[Path, str]) -> "Call":
+        """This call with the texts at the given paths replaced, in the payload and in `parts`; the original stays whole."""
+        payload: Any = self.payload
+        for path, text in texts.items():
+            payload = _replaced(payload, path, text)
+        parts = tuple(
+            replace(part, text=texts[part.path]) if not part.is_key and part.path in texts else part for part in self.parts
+        )
+        return replace(self, payload=payload, parts=parts)
+
+
+def _replaced(value: Any, path: Path, text: str) -> Any:
+    if not path:
+        return text
+    head, rest = path[0], path[1:]
+    copy = value.copy()
+    copy[head] = _replaced(value[head], rest, text)
+    return copy

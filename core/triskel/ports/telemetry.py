@@ -1,0 +1,43 @@
+"""Spans and numbers about calls. Never part of a decision, never a reason to fail."""
+
+from typing import Protocol
+
+
+class Span(Protocol):
+    """One call, as tracing sees it."""
+
+    def event(self, name: str) -> None:
+        """A step of the road was passed."""
+
+    def end(self, attributes: dict[str, str | int], error: str | None) -> None:
+        """The call ended. `error` is a stable code, or None."""
+
+
+class Tracer(Protocol):
+    """Where spans go."""
+
+    def start(self, name: str, traceparent: str | None) -> Span:
+        """Begin a span, as a child where `traceparent` (W3C) is given."""
+
+
+class Meter(Protocol):
+    """Where numbers go."""
+
+    def call_ended(
+        self,
+        *,
+        surface: str,
+        outcome: str,
+        verdict: str,
+        route: str,
+        latency_ms: float,
+        cost_micro_usd: int,
+        tokens: int,
+    ) -> None:
+        """Count one ended call. Labels are few by construction; none holds a tenant or a principal."""
+
+    def upstream_attempt(self, *, route: str, outcome: str) -> None:
+        """Count one try at a deployment."""
+
+    def render(self) -> bytes:
+        """Everything counted, in the Prometheus text format."""
