@@ -1,6 +1,6 @@
 """One thing that an agent wants done: the only form in which a request enters the gate."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
@@ -15,6 +15,8 @@ class CallKind(StrEnum):
     MODEL = "model"
     TOOL = "tool"
     MESSAGE = "message"
+    CONTROL = "control"
+    """A question to the control plane itself, or a change of it."""
 
 
 class Action(StrEnum):
@@ -43,7 +45,10 @@ Path = tuple[str | int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One text of a payload that policy must see. At `path` stands `text`; where `is_key`, it is the last key of `path`."""
+    """One text of a payload that policy must see.
+
+    At `path` stands `text`; where `is_key`, it is the last key of `path` itself; where a number stands, its digits.
+    """
 
     surface: Surface
     path: Path
@@ -80,21 +85,22 @@ class Call:
     surface: str
     stream: bool = False
 
-    def with_texts(self, texts: Mapping[Path, str]) -> "Call":
-        """This call with the texts at the given paths replaced, in the payload and in `parts`; the original stays whole."""
+    def with_edits(self, edits: Sequence[tuple[Part, str]]) -> "Call":
+        """This call with the texts of some parts replaced, in the payload and in `parts`. The original stays whole."""
         payload: Any = self.payload
-        for path, text in texts.items():
-            payload = _replaced(payload, path, text)
-        parts = tuple(
-            replace(part, text=texts[part.path]) if not part.is_key and part.path in texts else part for part in self.parts
-        )
-        return replace(self, payload=payload, parts=parts)
+        # Keys last and the deepest first: renaming a key moves everything below it.
+        for part, text in sorted(edits, key=lambda edit: (edit[0].is_key, -len(edit[0].path))):
+            payload = _edited(payload, part.path, text, is_key=part.is_key)
+        texts = dict(edits)
+        return replace(self, payload=payload, parts=tuple(replace(p, text=texts.get(p, p.text)) for p in self.parts))
 
 
-def _replaced(value: Any, path: Path, text: str) -> Any:
+def _edited(value: Any, path: Path, text: str, *, is_key: bool) -> Any:
     if not path:
         return text
     head, rest = path[0], path[1:]
+    if is_key and not rest:
+        return {text if key == head else key: item for key, item in value.items()}
     copy = value.copy()
-    copy[head] = _replaced(value[head], rest, text)
+    copy[head] = _edited(value[head], rest, text, is_key=is_key)
     return copy

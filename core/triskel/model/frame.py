@@ -12,11 +12,10 @@ Channel = str
 
 @dataclass(frozen=True, slots=True)
 class Delta:
-    """The next piece of a channel. `closes` says that nothing more will come on it."""
+    """The next piece of a channel."""
 
     channel: Channel
     text: str
-    closes: bool = False
 
 
 class Frame(Protocol):
@@ -24,18 +23,22 @@ class Frame(Protocol):
 
     @property
     def body(self) -> bytes:
-        """The encoded frame: the upstream's own bytes where nothing was edited."""
+        """The encoded frame: the upstream's own bytes where nothing was edited. Empty where nothing is to be sent."""
 
     @property
     def deltas(self) -> Sequence[Delta]:
-        """Every text in it that policy must see, in order."""
+        """Every text in it that policy must see, in order; at most one for each channel."""
+
+    @property
+    def ends(self) -> Sequence[str]:
+        """Prefixes of the channels on which nothing more will come. The empty prefix ends them all."""
 
     @property
     def usage(self) -> Usage | None:
         """What the provider says was used, on the frame that carries it."""
 
     def with_texts(self, texts: Mapping[Channel, str]) -> "Frame":
-        """The same frame with the texts of these channels replaced."""
+        """The same frame with the texts of these channels, which it must have, replaced."""
 
-    def held(self, texts: Mapping[Channel, str]) -> "Frame":
+    def bearing(self, texts: Mapping[Channel, str]) -> "Frame":
         """A frame of its own, to stand before this one, that carries only these texts."""

@@ -13,10 +13,15 @@ from triskel.model.usage import Usage
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quote:
-    """What a call may need at most, before anything is sent. `plan` is the performer's own and opaque to the gate."""
+    """What a call may need at most, before anything is sent. `plan` is the performer's own and opaque to the gate.
+
+    `input_tokens` is an estimate. `sunk_cost` is what is owed if the effect is broken off before its first frame.
+    """
 
     cost_bound: MicroUsd
     tokens_bound: Tokens
+    input_tokens: Tokens = Tokens(0)
+    sunk_cost: MicroUsd = MicroUsd(0)
     clouds: frozenset[str] = frozenset()
     plan: Any = None
 

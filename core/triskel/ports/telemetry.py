@@ -16,6 +16,10 @@ class Span(Protocol):
 class Tracer(Protocol):
     """Where spans go."""
 
+    @property
+    def enabled(self) -> bool:
+        """Whether anything is traced; where not, nobody need gather attributes."""
+
     def start(self, name: str, traceparent: str | None) -> Span:
         """Begin a span, as a child where `traceparent` (W3C) is given."""
 

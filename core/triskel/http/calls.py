@@ -1,0 +1,70 @@
+"""From a request to a Call."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from triskel.http.exchange import Exchange
+from triskel.http.surfaces import Surfaces
+from triskel.model.call import Action, Call, CallKind, Part, Target
+from triskel.model.principal import Principal
+from triskel.model.units import EpochMs
+
+
+async def principal_of(surfaces: Surfaces, exchange: Exchange) -> Principal:
+    """Who is calling. Raises InvalidCredential."""
+    return await surfaces.authenticator.authenticate(exchange.header(b"authorization"), exchange.header(b"x-api-key"))
+
+
+class CallMaker:
+    """Makes the call of one request."""
+
+    def __init__(self, surfaces: Surfaces, exchange: Exchange) -> None:
+        self._surfaces = surfaces
+        self._exchange = exchange
+
+    def model_call(
+        self,
+        principal: Principal,
+        action: Action,
+        body: Mapping[str, Any],
+        parts: tuple[Part, ...],
+        *,
+        surface: str,
+        stream: bool = False,
+    ) -> Call:
+        """A call of the model that `body` names."""
+        return self._call(
+            CallKind.MODEL, principal, action, Target(kind="Model", name=body["model"]), body, parts, surface, stream
+        )
+
+    def control_call(self, principal: Principal, action: Action, target: Target, *, surface: str) -> Call:
+        """A question to the control plane itself. It has no content."""
+        return self._call(CallKind.CONTROL, principal, action, target, {}, (), surface, stream=False)
+
+    def _call(
+        self,
+        kind: CallKind,
+        principal: Principal,
+        action: Action,
+        target: Target,
+        payload: Mapping[str, Any],
+        parts: tuple[Part, ...],
+        surface: str,
+        stream: bool,
+    ) -> Call:
+        now_ms = self._surfaces.clock.now_ms()
+        call_id = self._exchange.request_id
+        return Call(
+            call_id=call_id,
+            kind=kind,
+            action=action,
+            principal=principal,
+            target=target,
+            payload=payload,
+            parts=parts,
+            effect_key=call_id,
+            received_at_ms=now_ms,
+            deadline_ms=EpochMs(now_ms + self._surfaces.call_timeout_ms),
+            surface=surface,
+            stream=stream,
+        )

@@ -1,0 +1,21 @@
+#!/bin/sh
+# Runs the unit tests on another Python, in an environment of its own: unit_tests_on.sh VERSION UV
+set -eu
+version=$1 uv=$2
+python=$("$uv" python find "$version" 2>/dev/null) || python=
+if [ -z "$python" ] || ! "$python" -c '' 2>/dev/null; then
+    echo "unit tests on Python $version: skipped, because there is no Python $version"
+    if [ "${TRISKEL_REQUIRE:-}" = all ]; then
+        echo "TRISKEL_REQUIRE=all: a missing Python $version is a failure"
+        exit 1
+    fi
+    exit 0
+fi
+export UV_PROJECT_ENVIRONMENT=".venv-$version"
+stamp=$UV_PROJECT_ENVIRONMENT/.installed
+if [ ! -e "$stamp" ] || [ uv.lock -nt "$stamp" ]; then
+    "$uv" sync --frozen --quiet --python "$python"
+    touch "$stamp"
+fi
+echo "· unit tests on $("$UV_PROJECT_ENVIRONMENT"/bin/python --version)"
+exec "$UV_PROJECT_ENVIRONMENT"/bin/pytest tests/unit -q -p no:cacheprovider
