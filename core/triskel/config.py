@@ -68,25 +68,32 @@ class CredentialConfig(_Section):
 
 
 class IssuerConfig(_Section):
-    """An OIDC issuer whose tokens are let in, for one tenant or for the tenant that a claim names."""
+    """An OIDC issuer whose tokens are let in, for one tenant or for the tenant that a claim names.
+
+    `tenants`, `kinds` and `tiers` map the values of their claims. Without `jwks_url` the issuer's discovery document is
+    asked for it.
+    """
 
     issuer: str
-    audience: str
-    jwks_url: HttpUrl | None = None
-    algorithms: tuple[Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "EdDSA"], ...] = ("RS256",)
-    tenant: Name | None = None
-    tenant_claim: str | None = None
+    audiences: frozenset[str] = Field(min_length=1)
+    algorithms: frozenset[
+        Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]
+    ] = frozenset({"RS256", "ES256"})
+    jwks_url: str = ""
+    tenant: str = ""
+    tenant_claim: str = ""
+    tenants: dict[str, str] = Field(default_factory=dict)
     principal_claim: str = "sub"
+    principal_prefix: str = ""
     kind: Literal["user", "agent", "service"] = "user"
-    teams_claim: str | None = None
+    kind_claim: str = ""
+    kinds: dict[str, Literal["user", "agent", "service"]] = Field(default_factory=dict)
     tier: str = "pilot"
+    tier_claim: str = ""
+    tiers: dict[str, str] = Field(default_factory=dict)
+    teams_claim: str = ""
+    required_claims: frozenset[str] = frozenset()
     leeway_s: int = Field(default=30, ge=0, le=300)
-
-    @model_validator(mode="after")
-    def _one_tenant(self) -> "IssuerConfig":
-        if (self.tenant is None) == (self.tenant_claim is None):
-            raise ValueError("exactly one of `tenant` and `tenant_claim` is to be given")
-        return self
 
 
 class IdentityConfig(_Section):
@@ -119,24 +126,18 @@ class TimeoutsConfig(_Section):
 class AuditConfig(_Section):
     """`process`: an intent survives the death of the process. `disk`: it survives a power cut too, at the price of a sync.
 
-    `content` keeps prompts and answers, after redaction, for the tenants named; nobody's by default.
+    `heads_file` is where signed heads are kept, outside the store; on a disk of its own they prove more.
     """
 
     durability: Literal["process", "disk"] = "process"
-    heads_dir: str | None = None
-
-
-class PolicyConfig(_Section):
-    """`tenant_dir` holds the Cedar files of tenants' policies; the built-in pack is used where it is not given."""
-
-    tenant_dir: str | None = None
+    heads_file: str | None = None
 
 
 class LogConfig(_Section):
-    """Logs are JSON lines on standard error."""
+    """Logs are JSON lines on standard error; `calls` writes one for each call."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
-    calls: bool = False
+    calls: bool = True
 
 
 class TelemetryConfig(_Section):
@@ -156,7 +157,6 @@ class Config(_Section):
     budgets: tuple[BudgetConfig, ...] = ()
     timeouts: TimeoutsConfig = TimeoutsConfig()
     audit: AuditConfig = AuditConfig()
-    policy: PolicyConfig = PolicyConfig()
     log: LogConfig = LogConfig()
     telemetry: TelemetryConfig = TelemetryConfig()
 

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from triskel.audit.view import entry_view
+from triskel.audit.query import view
 from triskel.errors import InvalidRequest
 from triskel.http.calls import CallMaker, principal_of
 from triskel.http.exchange import Exchange, encode_json
@@ -23,7 +23,7 @@ async def list_audit(surfaces: Surfaces, exchange: Exchange) -> None:
     query = _query(principal, exchange.query(_PARAMETERS))
     await surfaces.sequencer.flush()
     entries, cursor = await surfaces.audit_store.find(query)
-    page = {"object": "list", "data": [entry_view(entry) for entry in entries], "next_cursor": cursor}
+    page = {"object": "list", "data": [view(entry) for entry in entries], "next_cursor": cursor}
     await exchange.reply(200, encode_json(page))
 
 

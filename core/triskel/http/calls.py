@@ -33,13 +33,12 @@ class CallMaker:
         stream: bool = False,
     ) -> Call:
         """A call of the model that `body` names."""
-        return self._call(
-            CallKind.MODEL, principal, action, Target(kind="Model", name=body["model"]), body, parts, surface, stream
-        )
+        target = Target(kind="Model", name=body["model"])
+        return self._call(CallKind.MODEL, principal, action, target, payload=body, parts=parts, surface=surface, stream=stream)
 
     def control_call(self, principal: Principal, action: Action, target: Target, *, surface: str) -> Call:
         """A question to the control plane itself. It has no content."""
-        return self._call(CallKind.CONTROL, principal, action, target, {}, (), surface, stream=False)
+        return self._call(CallKind.CONTROL, principal, action, target, payload={}, parts=(), surface=surface, stream=False)
 
     def _call(
         self,
@@ -47,6 +46,7 @@ class CallMaker:
         principal: Principal,
         action: Action,
         target: Target,
+        *,
         payload: Mapping[str, Any],
         parts: tuple[Part, ...],
         surface: str,

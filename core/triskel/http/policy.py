@@ -72,5 +72,5 @@ def _view(check: Check) -> dict[str, Any]:
         ],
         "bundle": decision.bundle_hash,
         # A denied text is not handed back as if it were clean.
-        name: check.call.payload[name] if check.redacted else None,
+        name: check.call.payload[name] if check.passes else None,
     }

@@ -33,6 +33,18 @@ class Limit:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """Money for a tenant, or for one of its teams or principals, in each window of days. None means all of them."""
+
+    name: str
+    tenant_id: str
+    team: str | None
+    principal_id: str | None
+    amount: MicroUsd
+    window_days: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Admission:
     """A request to reserve under every limit at once, or under none. After `ttl_ms` an unsettled reservation lapses."""
 

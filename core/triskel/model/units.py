@@ -18,6 +18,10 @@ Tokens = NewType("Tokens", int)
 """Tokens, as the model that answered counts them."""
 
 
+CHARACTERS_PER_TOKEN = 4
+"""Of English text, on average: https://help.openai.com/en/articles/4936856-what-are-tokens-and-how-to-count-them"""
+
+
 def usd(amount: MicroUsd) -> str:
     """`amount` in dollars with six decimals, as headers and audit exports show it: `0.000123`."""
     return f"{amount / 1_000_000:.6f}"

@@ -56,7 +56,7 @@ class ChatFrame:
         for choice in data["choices"]:
             prefix = f"{choice.get('index', 0)}."
             places.update(_texts(choice.get("delta" if streamed else "message"), prefix))
-            if not streamed or choice.get("finish_reason"):
+            if streamed and choice.get("finish_reason"):
                 ends.append(prefix)
             if not choice.keys() <= _CHOICE_KEYS:
                 others = {key: item for key, item in choice.items() if key not in _CHOICE_KEYS}
@@ -67,6 +67,8 @@ class ChatFrame:
         deltas = [Delta(channel, container[key]) for channel, (container, key) in places.items()]
         if places and any(channel.startswith(_ASIDE) for channel in places):
             ends.append(_ASIDE)
+        if not streamed:
+            ends = [""]
         self._places = places
         self.deltas: Sequence[Delta] = deltas
         self.ends: Sequence[str] = ends

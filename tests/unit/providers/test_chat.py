@@ -45,16 +45,17 @@ def test_unknown_fields_are_none_of_our_business():
 
 
 def test_a_plain_message_is_one_part():
-    assert chat_parts(chat(temperature=0.2, stream=True)) == (
-        Part(Surface.PROMPT, ("messages", 0, "content"), "hello"),
-    )
+    assert chat_parts(chat(temperature=0.2, stream=True)) == (Part(Surface.PROMPT, ("messages", 0, "content"), "hello"),)
 
 
 def test_every_text_is_a_part_on_its_own_surface():
     body = chat(
         messages=[
             {"role": "system", "content": "be kind", "name": "boss"},
-            {"role": "user", "content": [{"type": "text", "text": "look"}, {"type": "image_url", "image_url": {"url": "https://x/y"}}]},
+            {
+                "role": "user",
+                "content": [{"type": "text", "text": "look"}, {"type": "image_url", "image_url": {"url": "https://x/y"}}],
+            },
             {
                 "role": "assistant",
                 "content": None,

@@ -126,7 +126,7 @@ def whole(message=None, **fields) -> bytes:
 def test_a_whole_reply_is_one_frame_that_ends_itself():
     frame = CODEC.decode(whole())
     assert [(d.channel, d.text) for d in frame.deltas] == [("0.content", "hi")]
-    assert list(frame.ends) == ["0."]
+    assert list(frame.ends) == [""]
     assert frame.body == whole()
 
 

@@ -1,0 +1,67 @@
+"""How a file keeps journal records: frames that show when they are torn. One rule: half a frame is no frame.
+
+    length  u32   of what follows the checksum
+    crc     u32   CRC-32 of what follows
+    shard   u16
+    tenant  u16   length of the tenant id, then the id in UTF-8
+    data          the rest
+
+All little-endian. A record's position is the end of its frame, counted from the beginning of the first segment.
+"""
+
+import struct
+from zlib import crc32
+
+from triskel.ports.journal import JournalRecord
+
+MAX_FRAME_BYTES = 64 * 1024 * 1024
+"""No frame is longer; a length beyond it is damage."""
+
+_FRAME = struct.Struct("<IIHH")
+_START = struct.Struct("<II")
+_REST = struct.Struct("<HH")
+
+
+class DamagedFrame(Exception):
+    """What stands there is not what was written."""
+
+
+def frame(tenant_id: str, shard: int, data: bytes) -> bytes:
+    """One record as it is written."""
+    tenant = tenant_id.encode()
+    rest = _REST.pack(shard, len(tenant)) + tenant
+    return _START.pack(len(rest) + len(data), crc32(data, crc32(rest))) + rest + data
+
+
+def frame_bytes(window: bytes) -> int:
+    """The length of the frame at the beginning of `window`. Raises DamagedFrame; 0 where the window is too short to tell."""
+    if len(window) < _START.size:
+        return 0
+    length: int = _START.unpack_from(window)[0]
+    if not _REST.size <= length <= MAX_FRAME_BYTES:
+        raise DamagedFrame
+    return _START.size + length
+
+
+def parse(window: bytes, position: int, limit: int) -> tuple[list[JournalRecord], int]:
+    """At most `limit` records from the frames that `window` holds whole, and how many bytes those are.
+
+    `position` is where the window begins. Raises DamagedFrame where its first frame does not match its checksum.
+    """
+    records: list[JournalRecord] = []
+    view = memoryview(window)
+    at, size = 0, len(window)
+    while len(records) < limit and size - at >= _FRAME.size:
+        length, crc, shard, tenant_bytes = _FRAME.unpack_from(window, at)
+        end = at + _START.size + length
+        data_at = at + _FRAME.size + tenant_bytes
+        if _REST.size <= length <= MAX_FRAME_BYTES and end > size:
+            break
+        if length < _REST.size or data_at > end or crc32(view[at + _START.size : end]) != crc:
+            if records:
+                break
+            raise DamagedFrame
+        tenant_id = window[at + _FRAME.size : data_at].decode()
+        records.append(JournalRecord(position + end, tenant_id, shard, window[data_at:end]))
+        at = end
+    return records, at

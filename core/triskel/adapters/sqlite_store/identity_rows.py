@@ -1,0 +1,102 @@
+"""Tenants, keys and policy bundles as rows. Its one rule: every function is one unit of work on a connection."""
+
+import json
+import sqlite3
+from typing import Any
+
+from triskel.errors import NotFound
+from triskel.model.principal import ApiKey, Principal, PrincipalKind, Tenant
+from triskel.ports.store import StoredBundle
+
+_KEY = (
+    "SELECT key_id, secret_sha256, tenant_id, principal_id, principal_kind, tier, credential, teams, created_at_ms, "
+    "revoked_at_ms FROM api_keys "
+)
+
+
+def put_tenant(connection: sqlite3.Connection, tenant: Tenant) -> None:
+    """Create or replace."""
+    row = (tenant.tenant_id, tenant.name, tenant.tier, tenant.home_cell)
+    connection.execute("INSERT OR REPLACE INTO tenants VALUES (?, ?, ?, ?)", row)
+
+
+def tenant(connection: sqlite3.Connection, tenant_id: str) -> Tenant | None:
+    """The tenant, or None."""
+    sql = "SELECT tenant_id, name, tier, home_cell FROM tenants WHERE tenant_id = ?"
+    row = connection.execute(sql, (tenant_id,)).fetchone()
+    return None if row is None else Tenant(tenant_id=row[0], name=row[1], tier=row[2], home_cell=row[3])
+
+
+def put_key(connection: sqlite3.Connection, key: ApiKey) -> None:
+    """Create or replace."""
+    who = key.principal
+    connection.execute(
+        "INSERT OR REPLACE INTO api_keys VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            key.key_id,
+            key.secret_sha256,
+            who.tenant_id,
+            who.principal_id,
+            who.kind.value,
+            who.tier,
+            who.credential,
+            json.dumps(who.teams),
+            key.created_at_ms,
+            key.revoked_at_ms,
+        ),
+    )
+
+
+def key(connection: sqlite3.Connection, key_id: str) -> ApiKey | None:
+    """The key, or None."""
+    row = connection.execute(_KEY + "WHERE key_id = ?", (key_id,)).fetchone()
+    return None if row is None else _key(row)
+
+
+def keys(connection: sqlite3.Connection, tenant_id: str) -> list[ApiKey]:
+    """The tenant's keys, oldest first."""
+    rows = connection.execute(_KEY + "WHERE tenant_id = ? ORDER BY created_at_ms, key_id", (tenant_id,))
+    return [_key(row) for row in rows]
+
+
+def put_bundle(connection: sqlite3.Connection, bundle: StoredBundle) -> None:
+    """Keep it, unless it is kept already."""
+    row = (bundle.owner, bundle.bundle_hash, bundle.document, bundle.published_at_ms)
+    connection.execute("INSERT INTO bundles VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING", row)
+
+
+def activate_bundle(connection: sqlite3.Connection, owner: str, bundle_hash: str, at_ms: int) -> None:
+    """Make it the active one. Raises NotFound."""
+    known = connection.execute("SELECT 1 FROM bundles WHERE owner = ? AND bundle_hash = ?", (owner, bundle_hash))
+    if known.fetchone() is None:
+        raise NotFound(f"`{owner}` has no policy bundle `{bundle_hash}`")
+    sql = "INSERT INTO bundle_activations (owner, bundle_hash, at_ms) VALUES (?, ?, ?)"
+    connection.execute(sql, (owner, bundle_hash, at_ms))
+
+
+def active_bundle(connection: sqlite3.Connection, owner: str) -> StoredBundle | None:
+    """The bundle that was activated last, or None."""
+    row = connection.execute(
+        "SELECT b.owner, b.bundle_hash, b.document, b.published_at_ms FROM bundle_activations a "
+        "JOIN bundles b USING (owner, bundle_hash) WHERE a.owner = ? ORDER BY a.activation_no DESC LIMIT 1",
+        (owner,),
+    ).fetchone()
+    return None if row is None else StoredBundle(owner=row[0], bundle_hash=row[1], document=row[2], published_at_ms=row[3])
+
+
+def bundle_history(connection: sqlite3.Connection, owner: str, limit: int) -> list[tuple[int, str]]:
+    """Activations, newest first."""
+    sql = "SELECT at_ms, bundle_hash FROM bundle_activations WHERE owner = ? ORDER BY activation_no DESC LIMIT ?"
+    return connection.execute(sql, (owner, max(limit, 0))).fetchall()
+
+
+def _key(row: tuple[Any, ...]) -> ApiKey:
+    principal = Principal(
+        tenant_id=row[2],
+        principal_id=row[3],
+        kind=PrincipalKind(row[4]),
+        tier=row[5],
+        credential=row[6],
+        teams=tuple(json.loads(row[7])),
+    )
+    return ApiKey(key_id=row[0], secret_sha256=row[1], principal=principal, created_at_ms=row[8], revoked_at_ms=row[9])

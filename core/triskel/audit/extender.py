@@ -1,0 +1,101 @@
+"""Puts drafts into chains. One rule: an entry and its signed head go into the store together, or not at all."""
+
+import logging
+import sys
+from collections.abc import Sequence
+
+from triskel.audit.chain import Chain, Draft, Tail, extend
+from triskel.audit.heads import PublicKeys, Signer
+from triskel.audit.tails import ChainBroken, Tails
+from triskel.model.audit import AuditQuery, EntryKind
+from triskel.ports.clock import Clock
+from triskel.ports.heads import HeadLog
+from triskel.ports.store import AuditStore
+
+_log = logging.getLogger("triskel.audit")
+
+NOWHERE = sys.maxsize
+"""The position of a draft that came from no journal record."""
+
+
+class Raced(Exception):
+    """Somebody else extended the chain first."""
+
+
+class Extender:
+    """Extends chains, and holds still those that contradict their signed heads, so that the others go on."""
+
+    def __init__(
+        self, store: AuditStore, heads: HeadLog, *, signer: Signer, clock: Clock, trusted: PublicKeys, batch: int
+    ) -> None:
+        """`trusted` holds public keys that signed earlier heads; `batch` entries go into the store at once."""
+        self._store = store
+        self._signer = signer
+        self._clock = clock
+        self._batch = batch
+        self._tails = Tails(store, heads, {**trusted, signer.key_id: signer.public_key})
+        self._held: dict[Chain, tuple[int, str]] = {}
+
+    async def put(self, chain: Chain, drafts: Sequence[Draft]) -> None:
+        """Add to `chain` what is not in it. Raises Raced or Unavailable: then look at the store again."""
+        fresh = [draft for draft in drafts if not draft.recheck or not await self._is_chained(chain, draft)]
+        try:
+            for start in range(0, len(fresh), self._batch):
+                await self._append(chain, fresh[start : start + self._batch])
+        except ChainBroken as broken:
+            self._hold(chain, min(draft.position for draft in fresh), str(broken))
+
+    def is_held(self, chain: Chain) -> bool:
+        """Whether the chain stands still."""
+        return chain in self._held
+
+    @property
+    def held_position(self) -> int | None:
+        """The lowest journal position whose record a chain that stands still has not taken, or None."""
+        return min((position for position, _ in self._held.values()), default=None)
+
+    @property
+    def fault(self) -> str:
+        """Which chain stands still and why, or empty."""
+        return next((f"{tenant}/{shard}: {why}" for (tenant, shard), (_, why) in self._held.items()), "")
+
+    async def retry_held(self) -> bool:
+        """Look at the chains that stand still. True where one goes on: its records have to be read again."""
+        mended = False
+        for chain in tuple(self._held):
+            try:
+                await self._tails.of(chain)
+            except ChainBroken:
+                continue
+            del self._held[chain]
+            mended = True
+        return mended
+
+    async def log_heads(self) -> None:
+        """Put the newest head of every chain that moved outside the store. Raises Unavailable; to be tried again."""
+        await self._tails.log_heads()
+
+    def forget(self) -> None:
+        """Look at the store again before the next entry of any chain."""
+        self._tails.forget()
+
+    async def _append(self, chain: Chain, drafts: Sequence[Draft]) -> None:
+        if chain in self._held:
+            raise ChainBroken(self._held[chain][1])
+        entries = extend(chain, await self._tails.of(chain), drafts)
+        head = self._signer.sign(chain, Tail(entries[-1].seq, entries[-1].hash), self._clock.now_ms())
+        if not await self._store.append_entries(entries, head):
+            raise Raced
+        self._tails.advance(chain, head)
+
+    async def _is_chained(self, chain: Chain, draft: Draft) -> bool:
+        found, _ = await self._store.find(AuditQuery(tenant_id=chain[0], audit_id=draft.audit_id, limit=1))
+        if not found:
+            return False
+        return draft.kind is EntryKind.OPENED or found[0].kind in (EntryKind.CLOSED, draft.kind)
+
+    def _hold(self, chain: Chain, position: int, why: str) -> None:
+        held = self._held.get(chain)
+        if held is None:
+            _log.error("the audit chain of `%s`, shard %d, is not continued: %s", *chain, why)
+        self._held[chain] = (min(position, held[0]) if held else position, why)

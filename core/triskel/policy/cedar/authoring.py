@@ -1,0 +1,204 @@
+"""Cedar source to checked policies: parsed and validated by the reference implementation, `cedarpy`.
+
+One rule: this is the only file that imports `cedarpy` (extra `triskel[authoring]`), and no request ever waits for it.
+"""
+
+import json
+import re
+from bisect import bisect_left
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from triskel.errors import ConfigurationInvalid
+from triskel.policy.cedar.annotations import Annotations, read_annotations
+from triskel.policy.cedar.expression import UnsupportedPolicy
+from triskel.policy.cedar.schema import Schema, SchemaInvalid
+from triskel.policy.cedar.schema_text import parse_schema
+from triskel.policy.cedar.source_text import Place, Source, Token, line_and_column, nesting, statements
+
+MAX_SOURCE_CHARACTERS = 8_000_000
+"""All sources of one bundle together."""
+MAX_POLICIES = 10_000
+MAX_TOKENS = 5_000
+"""Of one policy. The reference implementation passes, unread, what is nested some thousands of levels deep."""
+MAX_BRACKETS = 48
+"""Open at once. The reference implementation dies at some thousands."""
+
+_QUOTED = re.compile(r"`([^`]+)`")
+_TOO_EARLY = "unexpected end of input"
+
+
+class Written(NamedTuple):
+    """One policy that parses: its EST, what its annotations mean, and where it stands."""
+
+    est: dict[str, Any]
+    annotations: Annotations
+    source: Source
+    tokens: list[Token]
+
+    @property
+    def text(self) -> str:
+        """Its source, annotations included."""
+        return self.source.text[self.tokens[0].start : self.tokens[-1].start + len(self.tokens[-1].text)]
+
+    @property
+    def line(self) -> int:
+        """Where it begins, from 1."""
+        return line_and_column(self.source.text, self.tokens[0].start)[0]
+
+
+def read_schema(source: Source) -> Schema:
+    """The schema of a `.cedarschema` text. Raises ConfigurationInvalid."""
+    try:
+        _cedar().Schema.from_str(source.text)
+        return parse_schema(source.text)
+    except ValueError as error:
+        place = Place(source.name, *_schema_place(source.text, str(error)), str(error).replace("\n", ": "))
+        raise ConfigurationInvalid("the schema cannot be read", faults=(str(place),)) from None
+    except SchemaInvalid as error:
+        raise ConfigurationInvalid("the schema cannot be used", faults=(f"{source.name}:1:1: {error}",)) from None
+
+
+def read_policies(sources: Sequence[Source], schema: Source) -> list[Written]:
+    """Every policy of the sources, parsed and validated. Raises ConfigurationInvalid with all that is wrong."""
+    written, places = _parsed(sources)
+    if not places:
+        places = _repeated(written) + _validated(written, schema)
+    if places:
+        raise ConfigurationInvalid("the policies cannot be published", faults=tuple(str(place) for place in sorted(places)))
+    return written
+
+
+def format_source(text: str) -> str:
+    """The text as Cedar's formatter writes it. Raises ConfigurationInvalid where it does not parse."""
+    _, places = _parsed([Source("policy", text)], annotated=False)
+    if places:
+        raise ConfigurationInvalid("the policies do not parse", faults=tuple(str(place) for place in places))
+    return str(_cedar().format_policies(text, 100, 4))
+
+
+def _cedar() -> Any:
+    try:
+        import cedarpy  # noqa: PLC0415 an optional extra of some 16 MB, needed to publish only
+    except ImportError:
+        raise ConfigurationInvalid("publishing policies needs the extra `triskel[authoring]`") from None
+    return cedarpy
+
+
+def _parsed(sources: Sequence[Source], *, annotated: bool = True) -> tuple[list[Written], list[Place]]:
+    written: list[Written] = []
+    places: list[Place] = []
+    if sum(len(source.text) for source in sources) > MAX_SOURCE_CHARACTERS:
+        return [], [Place(sources[0].name, 1, 1, f"the policies have more than {MAX_SOURCE_CHARACTERS} characters")]
+    for source in sources:
+        for statement in statements(source.text):
+            try:
+                written.append(_parse_one(source, statement, annotated=annotated))
+            except _Misplaced as error:
+                places.append(Place(source.name, *line_and_column(source.text, error.offset), error.message))
+            if len(written) > MAX_POLICIES:
+                return [], [Place(source.name, 1, 1, f"there are more than {MAX_POLICIES} policies")]
+    return written, places
+
+
+class _Misplaced(Exception):
+    """Something wrong at a character of a source."""
+
+    def __init__(self, offset: int, message: str) -> None:
+        super().__init__(message)
+        self.offset = offset
+        self.message = message
+
+
+def _parse_one(source: Source, statement: list[Token], *, annotated: bool) -> Written:
+    start = statement[0].start
+    if len(statement) > MAX_TOKENS:
+        raise _Misplaced(start, f"the policy has more than {MAX_TOKENS} words and marks")
+    if nesting(statement) > MAX_BRACKETS:
+        raise _Misplaced(start, f"more than {MAX_BRACKETS} brackets are open at once")
+    text = source.text[start : statement[-1].start + len(statement[-1].text)]
+    try:
+        document = json.loads(_cedar().policies_to_json_str(text))
+    except ValueError as error:
+        raise _Misplaced(_offset_of(source.text, statement, str(error)), str(error).replace("\n", ": ")) from None
+    except RecursionError:
+        raise _Misplaced(start, "a condition is too long or nested too deep") from None
+    if document["templates"]:
+        raise _Misplaced(start, "templates (`?principal`, `?resource`) cannot be published: write the entity")
+    ((_, est),) = document["staticPolicies"].items()
+    given = est.get("annotations", {})
+    try:
+        meaning = read_annotations(given, permits=est["effect"] == "permit") if annotated else _UNREAD
+    except UnsupportedPolicy as error:
+        raise _Misplaced(_offset_of_any(statement, str(error)), str(error)) from None
+    return Written(est, meaning, source, statement)
+
+
+_UNREAD = Annotations("", True, (), (), "", "")
+
+
+def _offset_of(text: str, statement: list[Token], message: str) -> int:
+    """Where a parse error is: at the first token that the parser does not accept after the ones before it."""
+    start = statement[0].start
+
+    def refused(count: int) -> bool:
+        last = statement[count - 1]
+        try:
+            _cedar().policies_to_json_str(text[start : last.start + len(last.text)])
+        except ValueError as error:
+            return not str(error).startswith(_TOO_EARLY)
+        return False
+
+    # An LR parser refuses a text as soon as no continuation could save it, so that the prefixes are sorted.
+    at = bisect_left(range(1, len(statement) + 1), True, key=refused)
+    if at == len(statement):
+        return statement[-1].start + len(statement[-1].text)
+    return _offset_of_any(statement, message) if statement[at].text == ";" else statement[at].start
+
+
+def _offset_of_any(statement: list[Token], message: str) -> int:
+    """Where the first word is that the message quotes, or the beginning."""
+    for quoted in _QUOTED.findall(message):
+        words = {quoted, quoted.lstrip("@"), f'"{quoted}"', quoted.rpartition("::")[2]}
+        for token in statement:
+            if token.text in words:
+                return token.start
+    return statement[0].start
+
+
+def _repeated(written: Sequence[Written]) -> list[Place]:
+    first: dict[str, Written] = {}
+    places = []
+    for policy in written:
+        earlier = first.setdefault(policy.annotations.id, policy)
+        if earlier is not policy:
+            message = f"`@id` `{policy.annotations.id}` is taken by {earlier.source.name}:{earlier.line}"
+            places.append(_place(policy, message))
+    return places
+
+
+def _place(policy: Written, message: str) -> Place:
+    offset = _offset_of_any(policy.tokens, message)
+    return Place(policy.source.name, *line_and_column(policy.source.text, offset), message)
+
+
+def _validated(written: Sequence[Written], schema: Source) -> list[Place]:
+    cedar = _cedar()
+    result = cedar.validate_policies("\n".join(policy.text for policy in written), cedar.Schema.from_str(schema.text))
+    places = []
+    for error in result.errors:
+        number = error.policy_id.removeprefix("policy")
+        message = re.sub(rf"^for policy `{error.policy_id}`, ", "", error.error)
+        if number.isdigit() and int(number) < len(written):
+            places.append(_place(written[int(number)], message))
+        else:
+            places.append(Place(schema.name, 1, 1, message))
+    return places
+
+
+def _schema_place(text: str, message: str) -> tuple[int, int]:
+    for quoted in _QUOTED.findall(message) + message.rsplit(": ", 1)[-1:]:
+        match = re.search(rf"\b{re.escape(quoted)}\b", text)
+        if match is not None:
+            return line_and_column(text, match.start())
+    return 1, 1

@@ -1,0 +1,226 @@
+"""What the gateway asks of policy: may this be, what is in it, what must be done about it.
+
+Its one rule: when in doubt, no. A scan that could not be finished denies, and so does a policy that errs.
+"""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from triskel.errors import Unavailable
+from triskel.model.call import Call, CallKind, Part, Surface
+from triskel.model.decision import Decision, Verdict
+from triskel.model.finding import NO_FACTS, Facts, Finding, FindingRecord
+from triskel.model.units import MicroUsd, Tokens
+from triskel.policy.bundle import Bundle
+from triskel.policy.cedar.request import Request
+from triskel.policy.json_text import redact_json
+from triskel.policy.output import OutputGate
+from triskel.policy.scan import Scanner, redact
+from triskel.policy.subjects import (
+    ACTIONS,
+    INPUT,
+    OUTPUT,
+    call_context,
+    control_context,
+    early_context,
+    principal_entity,
+    resource_entity,
+)
+from triskel.policy.verdict import Layers, Outcome
+from triskel.ports.clock import Clock
+from triskel.ports.ids import Ids
+from triskel.ports.performer import Quote
+
+SCAN_INCOMPLETE = "scan_incomplete"
+"""The reason of a denial because a text could not be scanned to its end."""
+
+_TENANT_KINDS = frozenset({"AuditLog", "Tenant"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inspection:
+    """What a scan of a call's texts found. `by_part` holds the findings of each part in which there are any."""
+
+    facts: Facts = NO_FACTS
+    by_part: tuple[tuple[Part, tuple[Finding, ...]], ...] = ()
+    findings: tuple[FindingRecord, ...] = ()
+    request_hash: str = ""
+    incomplete: str = ""
+
+
+NOTHING_INSPECTED = Inspection()
+
+
+class Policies:
+    """The bundles in use. Replaced whole, between two calls and never during one."""
+
+    def __init__(self) -> None:
+        self._default: Layers | None = None
+        self._of_tenant: Mapping[str, Layers] = {}
+
+    @property
+    def loaded(self) -> bool:
+        """Whether there is anything to decide by."""
+        return self._default is not None
+
+    def replace(self, platform: Bundle, default: Bundle, tenants: Mapping[str, Bundle] | None = None) -> None:
+        """Take these into use: the platform's, that of tenants without their own, and the others by tenant.
+
+        Raises ConfigurationInvalid where a bundle is for another layer; then nothing changes.
+        """
+        of_tenant = {tenant_id: Layers(platform, bundle) for tenant_id, bundle in (tenants or {}).items()}
+        self._default, self._of_tenant = Layers(platform, default), of_tenant
+
+    def layers(self, tenant_id: str) -> Layers:
+        """What decides about a tenant's calls. Raises Unavailable before anything was loaded."""
+        layers = self._of_tenant.get(tenant_id, self._default)
+        if layers is None:
+            raise Unavailable("no policy bundle is in use")
+        return layers
+
+
+class Guard:
+    """Policy, as one call meets it."""
+
+    def __init__(self, policies: Policies, scanner: Scanner, *, ids: Ids, clock: Clock, salt: bytes) -> None:
+        """`salt` is secret, at most 64 bytes; hashes of texts and values are keyed with it."""
+        self._policies = policies
+        self._scanner = scanner
+        self._ids = ids
+        self._clock = clock
+        self._salt = salt
+
+    def authorize(self, call: Call) -> Decision:
+        """What can be said before the text is looked at: DENY where nothing in it could change that, else ALLOW."""
+        layers = self._policies.layers(call.principal.tenant_id)
+        if call.kind is CallKind.CONTROL:
+            request = self._request(call, self._control(call))
+            outcome: Outcome | None = layers.evaluate(request)
+        else:
+            request = self._request(call, self._early(call, INPUT))
+            outcome = layers.precheck(request)
+        if outcome is None:
+            outcome = _NOT_DENIED
+        return layers.decision(self._ids.new("dec"), request, outcome)
+
+    def inspect(self, call: Call) -> Inspection:
+        """Scan every text of the call."""
+        if not call.parts:
+            return NOTHING_INSPECTED
+        scan, hasher = self._scanner.scan, hashlib.blake2b(key=self._salt, digest_size=32)
+        found: list[tuple[Part, tuple[Finding, ...]]] = []
+        risk, incomplete = 0, ""
+        for part in call.parts:
+            text = part.text
+            hasher.update(text.encode("utf-8", "surrogatepass"))
+            hasher.update(b"\0")
+            result = scan(text, part.surface)
+            if result.findings:
+                found.append((part, result.findings))
+            risk = max(risk, result.injection_risk)
+            incomplete = incomplete or result.incomplete
+        return Inspection(
+            facts=_facts([finding for _, findings in found for finding in findings], risk) if found or risk else NO_FACTS,
+            by_part=tuple(found),
+            findings=tuple(
+                self.record(".".join(map(str, part.path)), finding, part.text) for part, findings in found for finding in findings
+            ),
+            request_hash=hasher.hexdigest(),
+            incomplete=incomplete,
+        )
+
+    def decide(self, call: Call, inspection: Inspection, quote: Quote) -> Decision:
+        """The verdict on the call as it stands."""
+        return self._decide(call, INPUT, inspection.facts, inspection.incomplete, quote=quote)
+
+    def redact(self, call: Call, inspection: Inspection, decision: Decision) -> Call:
+        """The call without what must not pass in clear."""
+        if decision.verdict is not Verdict.REDACT:
+            return call
+        classes = decision.redacts
+        edits = [
+            (part, (redact_json if part.surface is Surface.TOOL_ARGUMENT else redact)(part.text, findings, classes))
+            for part, findings in inspection.by_part
+        ]
+        return call.with_edits([(part, text) for part, text in edits if text != part.text])
+
+    def output(self, call: Call, decision: Decision) -> OutputGate:
+        """The gate that the reply to `call` must pass."""
+
+        def decide(facts: Facts, incomplete: str) -> Decision:
+            return self._decide(call, OUTPUT, facts, incomplete, decision_id=decision.decision_id)
+
+        return OutputGate(self._scanner, decision, decide, self.record, self._salt)
+
+    def undecided(self, call: Call) -> Decision:
+        """For the record of a call that ended before anything could be decided."""
+        return Decision(
+            decision_id=self._ids.new("dec"),
+            verdict=Verdict.DENY,
+            policy_ids=(),
+            reasons=(f"ended before a decision about {call.action}",),
+            bundle_hash="",
+            entities_hash="",
+        )
+
+    def record(self, part: str, finding: Finding, text: str) -> FindingRecord:
+        """The finding as proof keeps it, `text` being the text in which it was found."""
+        value = text[finding.start : finding.end].encode("utf-8", "surrogatepass")
+        value_hash = hashlib.blake2b(value, key=self._salt, digest_size=16).hexdigest()
+        return FindingRecord(part=part, finding=finding, value_hash=value_hash)
+
+    def _decide(
+        self,
+        call: Call,
+        stage: str,
+        facts: Facts,
+        incomplete: str,
+        *,
+        quote: Quote | None = None,
+        decision_id: str | None = None,
+    ) -> Decision:
+        layers = self._policies.layers(call.principal.tenant_id)
+        if call.kind is CallKind.CONTROL:
+            context = self._control(call)
+        else:
+            known = quote or _NO_QUOTE
+            context = call_context(
+                self._early(call, stage),
+                facts,
+                token_estimate=known.tokens_bound,
+                cost_estimate=known.cost_bound,
+                clouds=known.clouds,
+            )
+        request = self._request(call, context)
+        decision = layers.decision(decision_id or self._ids.new("dec"), request, layers.evaluate(request), facts)
+        if incomplete and decision.verdict is not Verdict.DENY:
+            return replace(decision, verdict=Verdict.DENY, policy_ids=(), reasons=(f"{SCAN_INCOMPLETE}: {incomplete}",))
+        return decision
+
+    def _request(self, call: Call, context: Mapping[str, object]) -> Request:
+        target = call.target
+        tenant_id = target.name if target.kind in _TENANT_KINDS else None
+        return Request(
+            principal_entity(call.principal), ACTIONS[call.action], resource_entity(target.kind, target.name, tenant_id), context
+        )
+
+    def _early(self, call: Call, stage: str) -> dict[str, object]:
+        return early_context(stage=stage, surface=call.surface, tier=call.principal.tier, now_ms=call.received_at_ms)
+
+    def _control(self, call: Call) -> dict[str, object]:
+        return control_context(surface=call.surface, tier=call.principal.tier, now_ms=call.received_at_ms)
+
+
+_NO_QUOTE = Quote(cost_bound=MicroUsd(0), tokens_bound=Tokens(0))
+_NOT_DENIED = Outcome(Verdict.ALLOW)
+
+
+def _facts(findings: Iterable[Finding], risk: int) -> Facts:
+    found = list(findings)
+    return Facts(
+        data_classes=tuple(sorted({finding.category.value for finding in found})),
+        finding_types=tuple(sorted({finding.type for finding in found})),
+        finding_count=len(found),
+        injection_risk=risk,
+    )

@@ -1,0 +1,56 @@
+"""`python -m triskel.policy.scan.build [folder]`: writes the pack and this machine's Hyperscan database.
+
+One rule: this is the only place that compiles a database. It runs when a checkout is set up and when a package is made, on
+the kind of machine that will run it: a database holds the instructions of one processor family and one library version.
+"""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from triskel.policy.scan.author import data_folder, write_pack
+from triskel.policy.scan.detector import Pack, canonical
+from triskel.policy.scan.pack import PACK_FILE, database_file, default_folder, enclosed
+from triskel.policy.scan.rules import gates_of
+
+
+def compile_database(pack: Pack) -> bytes:
+    """The serialised Hyperscan database of a pack's gates. Takes a second or two."""
+    import hyperscan  # noqa: PLC0415  only the builder needs the compiler
+
+    gates = gates_of(pack)
+    database: Any = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK)
+    database.compile(
+        expressions=[gate.encode("ascii") for gate in gates],
+        ids=list(gates.values()),
+        elements=len(gates),
+        flags=[0] * len(gates),
+    )
+    serialised: bytes = hyperscan.dumpb(database)
+    return serialised
+
+
+def build(folder: Path) -> Pack:
+    """Writes definitions and database into a folder and returns the pack.
+
+    Raises:
+        ConfigurationInvalid: the detector files are wrong.
+    """
+    pack = write_pack(data_folder())
+    folder.mkdir(parents=True, exist_ok=True)
+    _replace(folder / PACK_FILE, canonical(pack))
+    _replace(folder / database_file(), enclosed(compile_database(pack), pack))
+    return pack
+
+
+def _replace(path: Path, content: bytes) -> None:
+    # A process that loads while we write sees the old file or the new one, never half of one.
+    beside = path.with_name(path.name + ".new")
+    beside.write_bytes(content)
+    beside.replace(path)
+
+
+if __name__ == "__main__":
+    target = Path(sys.argv[1]) if len(sys.argv) > 1 else default_folder()
+    made = build(target)
+    sys.stdout.write(f"{len(made.detectors)} detectors, pack {made.hash[:16]}, in {target}\n")

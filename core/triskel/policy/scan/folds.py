@@ -1,0 +1,241 @@
+"""The scan as two folds over a growing text: one for values, one for phrases.
+
+One rule: what a fold does at a position depends on the text before it and never on how the text arrived. A whole text is
+the same fold with a single step.
+"""
+
+from triskel.policy.scan.gates import GATE_BITS, Gate
+from triskel.policy.scan.rules import Book, Match, Rule, settle
+from triskel.policy.scan.segments import (
+    BLOCK_CAP_CHARS,
+    BLOCK_HEAD_CHARS,
+    LOOK_BACK_CHARS,
+    SOFT_CAP_CHARS,
+    block_end,
+    cut_after,
+    cut_before,
+    is_block,
+    last_cut_so_far,
+    opens_block,
+    phrase_end,
+    soft_place,
+)
+
+_GATE_MASK = (1 << GATE_BITS) - 1
+
+
+def hits_behind(gate: Gate, data: bytes, start: int, end: int) -> list[int]:
+    """The sorted hits that end behind `start` and not behind `end`, with the look-back in sight."""
+    low = max(0, start - LOOK_BACK_CHARS)
+    window = data[low:end] if low or end < len(data) else data
+    first = (start - low + 1) << GATE_BITS
+    shift = low << GATE_BITS
+    return sorted([hit + shift for hit in gate.hits(window) if hit >= first])
+
+
+class ValueFold:
+    """Finds values, segment by segment. Everything before `position` is decided."""
+
+    __slots__ = ("_block_refused_at", "_book", "_gate", "_open", "in_block", "position")
+
+    def __init__(self, book: Book, gate: Gate) -> None:
+        self._book = book
+        self._gate = gate
+        self._open: Rule | None = None
+        self._block_refused_at = -1
+        self.in_block = False
+        self.position = 0
+
+    def moved(self, by: int) -> None:
+        """Says that so many bytes were dropped from the front of the data."""
+        self.position -= by
+        self._block_refused_at -= by
+
+    @property
+    def plain(self) -> bool:
+        """Whether neither a block nor an open value reaches into what comes next."""
+        return not self.in_block and self._open is None
+
+    def advance(self, data: bytes, *, final: bool, hits: list[int] | None = None) -> list[Match]:
+        """What is found by moving on as far as `data` allows. `hits` are those of the whole data, sorted, if known."""
+        out: list[Match] = []
+        cut, index = self.position, 0
+        while True:
+            position = self.position
+            if self.in_block or self._at_block(data, position):
+                if not self._take_block(data, out, final=final):
+                    return out
+            elif position < cut:
+                index = self._take_region(data, cut, hits or [], index, out)
+            else:
+                reach = self._reach(data, position, final=final)
+                if reach > position:
+                    cut, index = reach, 0
+                    if hits is None or not final:
+                        hits = hits_behind(self._gate, data, position, cut)
+                elif not final and len(data) - position > SOFT_CAP_CHARS:
+                    self.position = cut = self._take_soft(data, position, out)
+                else:
+                    return out
+
+    @staticmethod
+    def _reach(data: bytes, position: int, *, final: bool) -> int:
+        if final:
+            return len(data)
+        found = last_cut_so_far(data, position)
+        return position if found is None else found.end()
+
+    def _at_block(self, data: bytes, position: int) -> bool:
+        if self._book.block is None or position == self._block_refused_at or not opens_block(data, position):
+            return False
+        return position > 0
+
+    def _take_block(self, data: bytes, out: list[Match], *, final: bool) -> bool:
+        """Suppresses a key up to its closing marker, the cap or the end of the text. False: more text is needed."""
+        start, end = self.position, block_end(data, self.position)
+        known = len(data) - start
+        if not self.in_block and not is_block(data, start):
+            if end < 0 and known < BLOCK_HEAD_CHARS and not final:
+                return False
+            self._block_refused_at = start
+            return True
+        if end >= 0:
+            self.in_block = False
+        elif known >= BLOCK_CAP_CHARS + 8:
+            end, self.in_block = start + BLOCK_CAP_CHARS, True
+        elif final:
+            end, self.in_block = len(data), False
+        else:
+            return False
+        rule = self._book.block
+        if rule is not None and end > start:
+            out.append(Match(-rule.confidence, start, end, rule.confidence, rule))
+        self.position = end
+        return True
+
+    def _take_region(self, data: bytes, cut: int, hits: list[int], index: int, out: list[Match]) -> int:
+        """Goes from hit to hit up to `cut`, or to the marker of a block. Returns the index of the next hit."""
+        book, floor = self._book, self.position
+        if self._open is not None:
+            floor = min(cut, cut_after(data, floor))
+            self._take_run(data, self.position, floor, out)
+        start = end = floor
+        wanted: dict[Rule, None] = {}
+        while index < len(hits):
+            hit = hits[index]
+            at, gate = hit >> GATE_BITS, hit & _GATE_MASK
+            if at > cut:
+                break
+            index += 1
+            if gate in book.openings:
+                if at >= floor:
+                    self._take_segment(data, start, end, wanted, out)
+                    self.position = at
+                    return index
+                continue
+            rules = book.values.get(gate)
+            if rules is None or at <= floor:
+                continue
+            if at > end:
+                self._take_segment(data, start, end, wanted, out)
+                wanted = {}
+                start, end = cut_before(data, at - 1, end), min(cut, cut_after(data, at - 1))
+                if end - start > SOFT_CAP_CHARS:
+                    self._take_run(data, start, end, out)
+                    start = floor = end
+                    continue
+            wanted.update(dict.fromkeys(rules))
+        self._take_segment(data, start, end, wanted, out)
+        self.position = cut
+        return index
+
+    @staticmethod
+    def _take_segment(data: bytes, start: int, end: int, wanted: dict[Rule, None], out: list[Match]) -> None:
+        if not wanted:
+            return
+        if len(wanted) == 1:
+            (rule,) = wanted
+            out.extend(settle(rule.matches(data, start, end, more=False)))
+        else:
+            out.extend(settle([match for rule in wanted for match in rule.matches(data, start, end, more=False)]))
+
+    def _take_run(self, data: bytes, start: int, end: int, out: list[Match]) -> None:
+        """A run without a cut, up to its true end."""
+        while end - start > SOFT_CAP_CHARS:
+            start = self._take_soft(data, start, out)
+        out.extend(settle(self._run_matches(data, start, end, more=False)))
+        self._open = None
+
+    def _take_soft(self, data: bytes, start: int, out: list[Match]) -> int:
+        """Cuts a full run by force where no value stands. What goes on behind the window stays open."""
+        limit = start + SOFT_CAP_CHARS
+        matches = self._run_matches(data, start, limit, more=True)
+        place = soft_place(data, start)
+        self._open = None
+        for low, high in _clusters(matches):
+            if low < place < high:
+                place = low if low > start else high
+        inside = [match for match in matches if match.end <= place]
+        if place == limit:
+            self._open = next((match.rule for match in settle(inside) if match.end == limit), None)
+        out.extend(settle(inside))
+        return place
+
+    def _run_matches(self, data: bytes, start: int, end: int, *, more: bool) -> list[Match]:
+        matches: list[Match] = []
+        if self._open is not None:
+            rule = self._open
+            until = rule.tail(data, start, end).end() if rule.tail is not None else end
+            if until > start:
+                matches.append(Match(-rule.confidence, start, until, rule.confidence, rule))
+        wanted: dict[Rule, None] = {}
+        for hit in hits_behind(self._gate, data, start, end + 1 if more else end):
+            wanted.update(dict.fromkeys(self._book.values.get(hit & _GATE_MASK, ())))
+        for rule in wanted:
+            matches.extend(rule.matches(data, start, end, more=more))
+        return matches
+
+
+def _clusters(matches: list[Match]) -> list[tuple[int, int]]:
+    """The spans, merged where they overlap, from left to right."""
+    merged: list[tuple[int, int]] = []
+    for start, end in sorted((match.start, match.end) for match in matches):
+        if merged and start < merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
+        else:
+            merged.append((start, end))
+    return merged
+
+
+class PhraseFold:
+    """Finds phrases, paragraph by paragraph. A phrase belongs to the paragraph in which it ends."""
+
+    __slots__ = ("_book", "_gate", "position")
+
+    def __init__(self, book: Book, gate: Gate) -> None:
+        self._book = book
+        self._gate = gate
+        self.position = 0
+
+    def advance(self, data: bytes, *, final: bool, hits: list[int] | None = None) -> list[Match]:
+        """What is found by moving on as far as `data` allows. `hits` are those of the whole data, sorted, if known."""
+        book, out, index = self._book.phrases, list[Match](), 0
+        known = None if hits is None else [hit for hit in hits if hit & _GATE_MASK in book]
+        if not book or known == []:
+            self.position = len(data)
+        while self.position < len(data):
+            start, end = self.position, phrase_end(data, self.position)
+            if end < 0:
+                if not final:
+                    return out
+                end = len(data)
+            found = hits_behind(self._gate, data, start, end) if known is None else known
+            index = index if known is not None else 0
+            wanted: dict[Rule, None] = {}
+            while index < len(found) and found[index] >> GATE_BITS <= end:
+                wanted.update(dict.fromkeys(book.get(found[index] & _GATE_MASK, ())))
+                index += 1
+            for rule in wanted:
+                out.extend(rule.matches(data, start, end, more=False))
+            self.position = len(data) if known is not None and index == len(known) else end
+        return out

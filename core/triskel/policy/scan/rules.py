@@ -1,0 +1,173 @@
+"""What a gate's hit leads to: the exact expression, the check of the value, the words around it.
+
+One rule: whether there is a match, and where, depends on one segment and the look-back before it, and on nothing else.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from triskel.errors import ConfigurationInvalid
+from triskel.model.call import Surface
+from triskel.model.finding import Category
+from triskel.policy.scan.detector import Detector, LookAhead, Pack, Pattern
+from triskel.policy.scan.segments import LOOK_BACK_CHARS
+from triskel.policy.scan.validators import VALIDATORS
+
+CONTEXT_CHARS = 80
+"""How far before a value a context word counts."""
+
+Compile = Callable[[bytes], Any]
+Search = Callable[..., Any]
+
+
+class Match(NamedTuple):
+    """A value in normalised bytes, before it is weighed against others. The order of the fields is the order of rank."""
+
+    rank: int
+    start: int
+    end: int
+    confidence: int
+    rule: "Rule"
+
+
+class Rule:
+    """One pattern of a detector on one surface."""
+
+    __slots__ = (
+        "_compile", "_context", "_regex", "category", "confidence", "context_confidence", "group", "id", "reads_back",
+        "risk", "search", "silent", "tail", "type", "validate", "validator",
+    )  # fmt: skip
+
+    def __init__(self, detector: Detector, pattern: Pattern, scale: int, compile_: Compile) -> None:
+        self.id = detector.id
+        self.type = detector.type
+        self.category = detector.category
+        self.validator = detector.validator
+        self.validate = VALIDATORS[detector.validator] if detector.validator else None
+        self.confidence = detector.confidence * scale // 1000
+        self.context_confidence = detector.context_confidence * scale // 1000
+        self.risk = detector.risk * scale // 1000
+        self.silent = detector.silent
+        self.reads_back = pattern.reads_back
+        self.group = 1 if has_group(pattern.regex) else 0
+        self.tail = re.compile(f"[{detector.tail}]*".encode("ascii")).match if detector.tail else None
+        self._regex = pattern.regex.encode("ascii")
+        self._compile = compile_
+        self._context = context_search(detector.context)
+        self.search: Search = self._search_first
+
+    def _search_first(self, window: bytes, position: int) -> Any:
+        # Compiled when first needed: a cold process must not pay for hundreds of expressions it may never use.
+        self.search = self._compile(self._regex).search
+        return self.search(window, position)
+
+    def matches(self, data: bytes, start: int, end: int, *, more: bool) -> list[Match]:
+        """The matches whose value lies in the segment. `more`: the segment is cut by force and the text goes on."""
+        low = max(0, start - (LOOK_BACK_CHARS if self.reads_back else 1))
+        window = data[low : end + 1] if more else data[low:end]
+        found = self.search(window, 0 if self.reads_back else start - low)
+        matches: list[Match] = []
+        while found is not None:
+            first, last = found.span(self.group)
+            first, last, onward = max(start, first + low), min(end, last + low), found.end()
+            if last > start:
+                if self.tail is not None:
+                    last = self.tail(data, last, end).end()
+                    onward = max(onward, last - low)
+                if self.validate is not None and not self.validate(data[first:last]):
+                    onward = found.start() + 1
+                else:
+                    confidence = self._confidence(data, first, start)
+                    if confidence:
+                        matches.append(Match(-confidence, first, last, confidence, self))
+            found = self.search(window, onward) if onward < len(window) else None
+        return matches
+
+    def _confidence(self, data: bytes, first: int, segment_start: int) -> int:
+        if self._context is not None:
+            low = max(0, first - CONTEXT_CHARS, segment_start - LOOK_BACK_CHARS)
+            if self._context(data[low:first].lower()) is not None:
+                return self.context_confidence
+        return self.confidence
+
+
+def has_group(regex: str) -> bool:
+    """Whether the expression has a capturing group. Named groups are outside the subset."""
+    return re.search(r"(?<!\\)\((?!\?)", re.sub(r"\\\\|\[(?:\\.|[^\]\\])*\]", "", regex)) is not None
+
+
+def context_search(words: Sequence[str]) -> Search | None:
+    """Finds one of the words, standing by itself, in lower-case text; a space in a word may be a mark or missing."""
+    if not words:
+        return None
+    alternatives = "|".join(re.escape(word).replace(r"\ ", "[ _-]?") for word in sorted(words, key=len, reverse=True))
+    return re.compile(f"(?<![a-z])(?:{alternatives})(?![a-z])".encode("latin-1")).search
+
+
+class Book:
+    """A pack's rules as one surface reads them, by gate. `openings` are the gates of block detectors."""
+
+    __slots__ = ("block", "openings", "phrases", "values")
+
+    def __init__(self, pack: Pack, gates: dict[str, int], surface: Surface, compile_: Compile) -> None:
+        self.values: dict[int, tuple[Rule, ...]] = {}
+        self.phrases: dict[int, tuple[Rule, ...]] = {}
+        self.openings: frozenset[int] = frozenset()
+        self.block: Rule | None = None
+        for detector in pack.detectors:
+            scale = detector.surfaces.get(surface, 0)
+            if not scale:
+                continue
+            book = self.phrases if detector.look_ahead is LookAhead.PHRASE else self.values
+            for pattern in detector.patterns:
+                gate = gates[pattern.gate]
+                rule = Rule(detector, pattern, scale, compile_)
+                if detector.look_ahead is LookAhead.BLOCK:
+                    self.openings |= {gate}
+                    self.block = rule
+                else:
+                    book[gate] = (*book.get(gate, ()), rule)
+
+
+def gates_of(pack: Pack) -> dict[str, int]:
+    """Every distinct gate with its number: what the engines are built from, in this order.
+
+    Raises:
+        ConfigurationInvalid: there are more than a hit can number.
+    """
+    gates = sorted({pattern.gate for detector in pack.detectors for pattern in detector.patterns})
+    if len(gates) >= 1 << 12:
+        raise ConfigurationInvalid("the detector pack has too many patterns")
+    return {gate: number for number, gate in enumerate(gates)}
+
+
+def settle(matches: list[Match]) -> list[Match]:
+    """The matches that stand, in order and without overlap: the surest first, then the longest, then the first.
+
+    What a surer match leaves uncovered of a secret stays a finding, so that no part of it passes.
+    """
+    if len(matches) < 2:
+        return matches
+    kept: list[Match] = []
+    for match in sorted(matches, key=lambda m: (m.rank, m.start - m.end, m.start, m.rule.id)):
+        pieces = uncovered(match.start, match.end, kept)
+        if pieces == [(match.start, match.end)]:
+            kept.append(match)
+        elif match.rule.category is Category.SECRET:
+            kept.extend(match._replace(start=start, end=end) for start, end in pieces)
+    return sorted(kept, key=lambda m: m.start)
+
+
+def uncovered(start: int, end: int, others: Sequence[Match]) -> list[tuple[int, int]]:
+    """The parts of a span that no other match covers."""
+    pieces = [(start, end)]
+    for other in others:
+        if other.start < end and start < other.end:
+            pieces = [
+                piece
+                for low, high in pieces
+                for piece in ((low, min(high, other.start)), (max(low, other.end), high))
+                if piece[0] < piece[1]
+            ]
+    return pieces
