@@ -86,7 +86,10 @@ class Inference:
         timeouts: Timeouts,
         clock: Clock,
         meter: Meter,
+        instance: str,
     ) -> None:
+        """`instance` names this life of this process among the others."""
+        self._instance = instance
         self._providers = providers
         self._health = health
         self._timeouts = timeouts
@@ -193,7 +196,7 @@ class Inference:
             await board.post(mine)
         for signal in await board.signals(self._read_until_ms):
             self._read_until_ms = max(self._read_until_ms, signal.at_ms)
-            if signal not in mine:
+            if signal.instance != self._instance:
                 self._health.observe(signal, self._clock.now_ms())
 
 
@@ -276,6 +279,7 @@ class _Attempt:
             latency_ms=latency_ms,
             at_ms=self._clock.now_ms(),
             retry_after_ms=(error.retry_after_ms if error is not None else None) or 0,
+            instance=self._inference._instance,
         )
         self._inference.observe(signal)
         self._inference._meter.upstream_attempt(route=self.deployment.route, outcome=outcome)

@@ -109,6 +109,7 @@ class System:
             timeouts=Timeouts(first_frame_ms=timeouts.first_frame_ms, stall_ms=timeouts.stall_ms, whole_ms=timeouts.whole_ms),
             clock=ports.clock,
             meter=ports.meter,
+            instance=ports.epoch,
         )
         self.sequencer = Sequencer(
             journal=ports.journal,

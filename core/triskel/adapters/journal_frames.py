@@ -10,6 +10,7 @@ All little-endian. A record's position is the end of its frame, counted from the
 """
 
 import struct
+from functools import lru_cache
 from zlib import crc32
 
 from triskel.ports.journal import JournalRecord
@@ -19,7 +20,7 @@ MAX_FRAME_BYTES = 64 * 1024 * 1024
 
 _FRAME = struct.Struct("<IIHH")
 _START = struct.Struct("<II")
-_REST = struct.Struct("<HH")
+_OWNER = struct.Struct("<HH")
 
 
 class DamagedFrame(Exception):
@@ -28,9 +29,16 @@ class DamagedFrame(Exception):
 
 def frame(tenant_id: str, shard: int, data: bytes) -> bytes:
     """One record as it is written."""
+    owner, crc = _owner(tenant_id, shard)
+    return b"".join((_START.pack(len(owner) + len(data), crc32(data, crc)), owner, data))
+
+
+@lru_cache(maxsize=1024)
+def _owner(tenant_id: str, shard: int) -> tuple[bytes, int]:
+    """What says whose a record is, and its checksum, which goes on over the data."""
     tenant = tenant_id.encode()
-    rest = _REST.pack(shard, len(tenant)) + tenant
-    return _START.pack(len(rest) + len(data), crc32(data, crc32(rest))) + rest + data
+    owner = _OWNER.pack(shard, len(tenant)) + tenant
+    return owner, crc32(owner)
 
 
 def frame_bytes(window: bytes) -> int:
@@ -38,7 +46,7 @@ def frame_bytes(window: bytes) -> int:
     if len(window) < _START.size:
         return 0
     length: int = _START.unpack_from(window)[0]
-    if not _REST.size <= length <= MAX_FRAME_BYTES:
+    if not _OWNER.size <= length <= MAX_FRAME_BYTES:
         raise DamagedFrame
     return _START.size + length
 
@@ -55,9 +63,9 @@ def parse(window: bytes, position: int, limit: int) -> tuple[list[JournalRecord]
         length, crc, shard, tenant_bytes = _FRAME.unpack_from(window, at)
         end = at + _START.size + length
         data_at = at + _FRAME.size + tenant_bytes
-        if _REST.size <= length <= MAX_FRAME_BYTES and end > size:
+        if _OWNER.size <= length <= MAX_FRAME_BYTES and end > size:
             break
-        if length < _REST.size or data_at > end or crc32(view[at + _START.size : end]) != crc:
+        if length < _OWNER.size or data_at > end or crc32(view[at + _START.size : end]) != crc:
             if records:
                 break
             raise DamagedFrame

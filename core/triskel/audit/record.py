@@ -1,13 +1,14 @@
 """What the audit knows about one call, and its stored form. One rule: hashes of texts, never texts, unless policy says so.
 
-An entry's body is compact JSON with its keys in a fixed order. The keys that can be searched for stand at the top:
+An entry's body is compact JSON with its keys in a fixed order. What can be searched for stands at the top:
 
-    v, epoch, audit_id, call_id, principal_id, decision_id, verdict, route, intent, outcome[, reason]
+    v, epoch, audit_id, call_id, principal_id, intent, decision_id, verdict, route, outcome[, reason]
 
 `verdict` and `route` are the final ones where the call has ended; before that `verdict` is the one on the input and
 `route` is empty. `outcome` is null until the call has ended. `reason` says why a call was given up, on abandoned ones.
 
-A journal record is a header, a line feed and such a body, so that the sequencer need not decode the body.
+A journal record is a header, a line feed and such a body, so that the sequencer need not decode the body. The record of a
+call that ended begins its body with the same bytes as the record of its intent, so that an intent is encoded once.
 """
 
 import hashlib
@@ -28,7 +29,7 @@ VERSION = 1
 """Version of the body. Readers take this one and the older ones."""
 
 
-class Intent(msgspec.Struct, frozen=True, kw_only=True):
+class Intent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What is about to be done, and who let it. Hashes are salted; times are milliseconds since the epoch."""
 
     audit_id: str
@@ -46,7 +47,7 @@ class Intent(msgspec.Struct, frozen=True, kw_only=True):
     findings: tuple[FindingRecord, ...] = ()
 
 
-class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+class Outcome(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """How it ended: `ok`, `denied`, `cancelled`, `error:<code>` and the like.
 
     `decision` is the final one where the output changed it, else None: the intent's stands. `findings` are those of the
@@ -66,23 +67,36 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     content: Any = None
 
 
-_NULL = msgspec.Raw(b"null")
-
-
 class Body(msgspec.Struct, frozen=True, kw_only=True):
-    """An entry's body. `intent` and `outcome` are encoded already, so that an intent is encoded once for both records."""
+    """An entry's body, its larger parts still encoded."""
 
     v: int
     epoch: str
     audit_id: str
     call_id: str
     principal_id: str
+    intent: msgspec.Raw
     decision_id: str
     verdict: str
     route: str
-    intent: msgspec.Raw
-    outcome: msgspec.Raw = _NULL
+    outcome: msgspec.Raw
     reason: str | msgspec.UnsetType = msgspec.UNSET
+
+
+class _Beginning(msgspec.Struct, frozen=True, gc=False):
+    v: int
+    epoch: str
+    audit_id: str
+    call_id: str
+    principal_id: str
+    intent: Intent
+
+
+class _Ending(msgspec.Struct, frozen=True, gc=False):
+    decision_id: str
+    verdict: str
+    route: str
+    outcome: Outcome | None
 
 
 class Header(msgspec.Struct, frozen=True, array_like=True):
@@ -137,34 +151,29 @@ def _without_surrogates(value: Any) -> Any:
     return value
 
 
-def opened_record(intent: Intent, encoded: bytes, epoch: str) -> bytes:
-    """The journal record of an intent; `encoded` is `encode(intent)`."""
-    header = Header(EntryKind.OPENED, intent.audit_id, epoch, intent.opened_at_ms, intent.deadline_ms)
-    return encode(header) + b"\n" + _body(intent, encoded, epoch)
+def beginning(intent: Intent, epoch: str) -> bytes:
+    """What both records of a call say, encoded."""
+    return encode(_Beginning(VERSION, epoch, intent.audit_id, intent.call_id, intent.principal.principal_id, intent))
 
 
-def closed_record(intent: Intent, encoded: bytes, outcome: Outcome, epoch: str) -> bytes:
+def opened_record(intent: Intent, begun: bytes, epoch: str) -> bytes:
+    """The journal record of an intent; `begun` is `beginning(intent, epoch)`."""
+    header = encode((EntryKind.OPENED, intent.audit_id, epoch, intent.opened_at_ms, intent.deadline_ms))
+    decision = intent.decision
+    return _joined(header, begun, encode(_Ending(decision.decision_id, decision.verdict, "", None)))
+
+
+def closed_record(intent: Intent, begun: bytes, epoch: str, outcome: Outcome) -> bytes:
     """The journal record of a call that ended, which is whole in itself: it needs no earlier record."""
-    header = Header(EntryKind.CLOSED, intent.audit_id, epoch, outcome.closed_at_ms, intent.deadline_ms)
-    return encode(header) + b"\n" + _body(intent, encoded, epoch, outcome)
+    header = encode((EntryKind.CLOSED, intent.audit_id, epoch, outcome.closed_at_ms, intent.deadline_ms))
+    decision = outcome.decision or intent.decision
+    ended = encode(_Ending(decision.decision_id, decision.verdict, outcome.route, outcome))
+    return _joined(header, begun, ended)
 
 
-def _body(intent: Intent, encoded: bytes, epoch: str, outcome: Outcome | None = None) -> bytes:
-    decision = intent.decision if outcome is None or outcome.decision is None else outcome.decision
-    return encode(
-        Body(
-            v=VERSION,
-            epoch=epoch,
-            audit_id=intent.audit_id,
-            call_id=intent.call_id,
-            principal_id=intent.principal.principal_id,
-            decision_id=decision.decision_id,
-            verdict=decision.verdict,
-            route="" if outcome is None else outcome.route,
-            intent=msgspec.Raw(encoded),
-            outcome=_NULL if outcome is None else msgspec.Raw(encode(outcome)),
-        )
-    )
+def _joined(header: bytes, begun: bytes, ended: bytes) -> bytes:
+    """A header, and one object of two."""
+    return b"".join((header, b"\n", begun[:-1], b",", ended[1:]))
 
 
 def parse_record(data: bytes) -> tuple[Header, bytes]:

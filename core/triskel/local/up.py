@@ -155,6 +155,7 @@ async def _listen(config: Config, system: System, listener: socket.socket, greet
             lifespan="off",
             log_config=None,
             access_log=False,
+            proxy_headers=False,
             server_header=False,
             timeout_graceful_shutdown=SHUTDOWN_GRACE_S,
         ),

@@ -69,10 +69,14 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HealthSignal:
-    """What one attempt taught about a deployment. `retry_after_ms` is the provider's own word, 0 where it gave none."""
+    """What one attempt taught about a deployment.
+
+    `retry_after_ms` is the provider's own word, 0 where it gave none. `instance` is who learnt it.
+    """
 
     deployment: str
     outcome: AttemptOutcome
     latency_ms: int
     at_ms: int
     retry_after_ms: int = 0
+    instance: str = ""

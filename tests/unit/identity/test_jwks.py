@@ -153,26 +153,25 @@ async def test_a_withdrawn_key_is_gone_with_the_next_fetch(web, clock):
     assert await keys.key("k1", "RS256") is None
 
 
-@pytest.mark.parametrize(
-    "published",
-    [
-        {**jwt.get_algorithm_by_name("RS256").to_jwk(RSA_KEYS[0], as_dict=True), "kid": "k1", "key_ops": ["verify"]},
-        {**K1, "use": "enc"},
-        {**K1, "key_ops": ["sign"]},
-        {**K1, "alg": "RS512"},
-        {**K1, "n": "!!!"},
-        {**K1, "n": 7},
-        {**K1, "kid": 7},
-        {**K1, "kid": None},
-        {**K1, "kty": "EC"},
-        {**K1, "kty": ["RSA"]},
-        {**K1, "kty": "EC", "crv": {"a": 1}},
-        {"kid": "k1", "kty": "EC", "crv": "P-256", "x": "AA", "y": "AA"},
-        "a string",
-        None,
-    ],
-    ids=lambda jwk: json.dumps(jwk)[-40:],
-)
+UNUSABLE = {
+    "private": {**jwt.get_algorithm_by_name("RS256").to_jwk(RSA_KEYS[0], as_dict=True), "kid": "k1", "key_ops": ["verify"]},
+    "for encryption": {**K1, "use": "enc"},
+    "for signing only": {**K1, "key_ops": ["sign"]},
+    "for another algorithm": {**K1, "alg": "RS512"},
+    "modulus is garbage": {**K1, "n": "!!!"},
+    "modulus is a number": {**K1, "n": 7},
+    "id is a number": {**K1, "kid": 7},
+    "no id": {**K1, "kid": None},
+    "of another type": {**K1, "kty": "EC"},
+    "type is a list": {**K1, "kty": ["RSA"]},
+    "curve is an object": {**K1, "kty": "EC", "crv": {"a": 1}},
+    "not on the curve": {"kid": "k1", "kty": "EC", "crv": "P-256", "x": "AA", "y": "AA"},
+    "a string": "a string",
+    "null": None,
+}
+
+
+@pytest.mark.parametrize("published", UNUSABLE.values(), ids=UNUSABLE.keys())
 async def test_a_key_that_must_not_be_used_is_left_out_and_the_others_stay(web, clock, published):
     web.serve(URL, {"keys": [published, K2]})
     keys = KeySet(A, web, clock)

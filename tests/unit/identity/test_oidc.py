@@ -67,7 +67,6 @@ def test_without_mappings_the_configured_values_hold_whatever_the_token_says():
         {"realm_access": {"roles": ["search\nroot"]}},
         {"realm_access": {"roles": [""]}},
     ],
-    ids=str,
 )
 def test_what_the_operator_did_not_map_is_refused(said):
     """An unknown tenant, kind or tier is not a default, and too many teams are not some of them."""
@@ -123,7 +122,6 @@ def test_claims_of_another_issuer_are_refused_whoever_signed_them():
         {"leeway_s": -1},
         {"leeway_s": 86_400},
     ],
-    ids=str,
 )
 def test_an_issuer_that_is_not_safe_to_trust_is_refused(wrong):
     with pytest.raises(ConfigurationInvalid) as caught:

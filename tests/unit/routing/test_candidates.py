@@ -37,7 +37,6 @@ def found(**need):
         ({"max_output": 101}, ["wordy"]),
         ({"allowed": lambda d: d.cloud == Cloud.GCP}, ["long"]),
     ],
-    ids=str,
 )
 def test_the_feasible_are_those_that_can_and_hold_and_may(need, names):
     assert found(**need) == names
@@ -58,7 +57,6 @@ def test_the_feasible_are_those_that_can_and_hold_and_may(need, names):
         ({"capabilities": frozenset({"embed"})}, InvalidRequest, "model", "embed"),
         ({"allowed": lambda d: False}, PolicyDenied, None, "allowed"),
     ],
-    ids=str,
 )
 def test_when_nobody_can_the_error_names_what_to_change(need, error, field, said):
     with pytest.raises(error) as caught:

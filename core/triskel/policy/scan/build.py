@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from triskel.errors import ConfigurationInvalid
 from triskel.policy.scan.author import data_folder, write_pack
 from triskel.policy.scan.detector import Pack, canonical
 from triskel.policy.scan.pack import PACK_FILE, database_file, default_folder, enclosed
@@ -50,7 +51,17 @@ def _replace(path: Path, content: bytes) -> None:
     beside.replace(path)
 
 
-if __name__ == "__main__":
-    target = Path(sys.argv[1]) if len(sys.argv) > 1 else default_folder()
-    made = build(target)
+def main(arguments: list[str]) -> int:
+    """Builds into the folder named, or into the package. Returns the process's exit code."""
+    target = Path(arguments[0]) if arguments else default_folder()
+    try:
+        made = build(target)
+    except ConfigurationInvalid as error:
+        sys.stderr.write("\n".join([error.message, *error.faults, ""]))
+        return 1
     sys.stdout.write(f"{len(made.detectors)} detectors, pack {made.hash[:16]}, in {target}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

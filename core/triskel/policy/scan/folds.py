@@ -5,7 +5,7 @@ the same fold with a single step.
 """
 
 from triskel.policy.scan.gates import GATE_BITS, Gate
-from triskel.policy.scan.rules import Book, Match, Rule, settle
+from triskel.policy.scan.rules import Book, Match, Rule, matches_of, settle
 from triskel.policy.scan.segments import (
     BLOCK_CAP_CHARS,
     BLOCK_HEAD_CHARS,
@@ -151,13 +151,8 @@ class ValueFold:
 
     @staticmethod
     def _take_segment(data: bytes, start: int, end: int, wanted: dict[Rule, None], out: list[Match]) -> None:
-        if not wanted:
-            return
-        if len(wanted) == 1:
-            (rule,) = wanted
-            out.extend(settle(rule.matches(data, start, end, more=False)))
-        else:
-            out.extend(settle([match for rule in wanted for match in rule.matches(data, start, end, more=False)]))
+        if wanted:
+            out += settle(matches_of(wanted, data, start, end, more=False))
 
     def _take_run(self, data: bytes, start: int, end: int, out: list[Match]) -> None:
         """A run without a cut, up to its true end."""
@@ -191,9 +186,7 @@ class ValueFold:
         wanted: dict[Rule, None] = {}
         for hit in hits_behind(self._gate, data, start, end + 1 if more else end):
             wanted.update(dict.fromkeys(self._book.values.get(hit & _GATE_MASK, ())))
-        for rule in wanted:
-            matches.extend(rule.matches(data, start, end, more=more))
-        return matches
+        return matches + matches_of(wanted, data, start, end, more=more)
 
 
 def _clusters(matches: list[Match]) -> list[tuple[int, int]]:
@@ -235,7 +228,6 @@ class PhraseFold:
             while index < len(found) and found[index] >> GATE_BITS <= end:
                 wanted.update(dict.fromkeys(book.get(found[index] & _GATE_MASK, ())))
                 index += 1
-            for rule in wanted:
-                out.extend(rule.matches(data, start, end, more=False))
+            out += matches_of(wanted, data, start, end, more=False)
             self.position = len(data) if known is not None and index == len(known) else end
         return out

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from triskel.model.finding import Finding
+from triskel.policy.scan.normal import Origins
 from triskel.policy.scan.rules import Match, Rule, uncovered
 
 TEXT_LIMIT = "text_limit"
@@ -60,7 +61,7 @@ def merged(values: list[Match], phrases: list[Match]) -> list[Match]:
     return sorted(kept, key=lambda m: m.start)
 
 
-def findings_of(matches: Iterable[Match], origins: list[int] | None, base: int = 0) -> tuple[Finding, ...]:
+def findings_of(matches: Iterable[Match], origins: Origins | list[int] | None, base: int = 0) -> tuple[Finding, ...]:
     """Matches as findings that count from byte `base`, mapped to characters by `origins`."""
     findings: list[Finding] = []
     least = 0

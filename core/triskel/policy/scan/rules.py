@@ -4,7 +4,7 @@ One rule: whether there is a match, and where, depends on one segment and the lo
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from triskel.errors import ConfigurationInvalid
@@ -35,7 +35,7 @@ class Rule:
     """One pattern of a detector on one surface."""
 
     __slots__ = (
-        "_compile", "_context", "_regex", "category", "confidence", "context_confidence", "group", "id", "reads_back",
+        "_compile", "_regex", "_word_groups", "_words", "category", "confidence", "context_confidence", "group", "id", "reads_back",
         "risk", "search", "silent", "tail", "type", "validate", "validator",
     )  # fmt: skip
 
@@ -54,7 +54,8 @@ class Rule:
         self.tail = re.compile(f"[{detector.tail}]*".encode("ascii")).match if detector.tail else None
         self._regex = pattern.regex.encode("ascii")
         self._compile = compile_
-        self._context = context_search(detector.context)
+        self._words = frozenset(word.encode("latin-1") for word in detector.context if " " not in word)
+        self._word_groups = tuple(f" {word} ".encode("latin-1") for word in detector.context if " " in word)
         self.search: Search = self._search_first
 
     def _search_first(self, window: bytes, position: int) -> Any:
@@ -62,8 +63,13 @@ class Rule:
         self.search = self._compile(self._regex).search
         return self.search(window, position)
 
-    def matches(self, data: bytes, start: int, end: int, *, more: bool) -> list[Match]:
-        """The matches whose value lies in the segment. `more`: the segment is cut by force and the text goes on."""
+    def matches(self, data: bytes, start: int, end: int, *, more: bool, near: bytes) -> list[Match]:
+        """The matches whose value lies in the segment. `more`: the segment is cut by force and the text goes on.
+
+        `near` are the words of the segment and its look-back.
+        """
+        if not self.confidence and not self._is_named_in(near):
+            return []
         low = max(0, start - (LOOK_BACK_CHARS if self.reads_back else 1))
         window = data[low : end + 1] if more else data[low:end]
         found = self.search(window, 0 if self.reads_back else start - low)
@@ -85,11 +91,16 @@ class Rule:
         return matches
 
     def _confidence(self, data: bytes, first: int, segment_start: int) -> int:
-        if self._context is not None:
+        if self.context_confidence:
             low = max(0, first - CONTEXT_CHARS, segment_start - LOOK_BACK_CHARS)
-            if self._context(data[low:first].lower()) is not None:
+            if self._is_named_in(words_of(data, low, first)):
                 return self.context_confidence
         return self.confidence
+
+    def _is_named_in(self, words: bytes) -> bool:
+        if not self._words.isdisjoint(words.split()):
+            return True
+        return any(group in words for group in self._word_groups)
 
 
 def has_group(regex: str) -> bool:
@@ -97,12 +108,27 @@ def has_group(regex: str) -> bool:
     return re.search(r"(?<!\\)\((?!\?)", re.sub(r"\\\\|\[(?:\\.|[^\]\\])*\]", "", regex)) is not None
 
 
-def context_search(words: Sequence[str]) -> Search | None:
-    """Finds one of the words, standing by itself, in lower-case text; a space in a word may be a mark or missing."""
-    if not words:
-        return None
-    alternatives = "|".join(re.escape(word).replace(r"\ ", "[ _-]?") for word in sorted(words, key=len, reverse=True))
-    return re.compile(f"(?<![a-z])(?:{alternatives})(?![a-z])".encode("latin-1")).search
+_letters = re.compile(rb"[a-z\x80-\xff]+").findall
+_humps = re.compile(rb"(?<=[a-z])(?=[A-Z])").sub
+
+
+def words_of(data: bytes, low: int, end: int) -> bytes:
+    """The words of a stretch of text in lower case, one space around each. A word that begins before it is left out."""
+    words = _letters(_humps(b" ", data[low:end]).lower())
+    if low and words and data[low - 1 : low].isalpha() and data[low : low + 1].isalpha():
+        del words[0]
+    return b" " + b" ".join(words) + b" "
+
+
+def matches_of(rules: Iterable[Rule], data: bytes, start: int, end: int, *, more: bool) -> list[Match]:
+    """The matches of several rules in one segment, not weighed yet."""
+    near = b""
+    matches: list[Match] = []
+    for rule in rules:
+        if not near and not rule.confidence:
+            near = words_of(data, max(0, start - LOOK_BACK_CHARS), end)
+        matches += rule.matches(data, start, end, more=more, near=near)
+    return matches
 
 
 class Book:

@@ -9,7 +9,7 @@ from typing import Any
 from triskel.model.call import Surface
 from triskel.policy.scan.folds import PhraseFold, ValueFold
 from triskel.policy.scan.gates import HitLimitReached, re2_options
-from triskel.policy.scan.normal import normalise
+from triskel.policy.scan.normal import Origins, normalise
 from triskel.policy.scan.pack import LoadedPack
 from triskel.policy.scan.report import HIT_LIMIT, NOTHING_FOUND, TEXT_LIMIT, Scan, findings_of, merged, note_risks, risk_of
 from triskel.policy.scan.rules import Book, gates_of
@@ -45,7 +45,7 @@ class Scanner:
         except HitLimitReached:
             return Scan(incomplete=HIT_LIMIT)
 
-    def _report(self, data: bytes, origins: list[int] | None, hits: list[int], book: Book) -> Scan:
+    def _report(self, data: bytes, origins: Origins | None, hits: list[int], book: Book) -> Scan:
         matches = ValueFold(book, self._gate).advance(data, final=True, hits=hits)
         risk = 0
         if book.phrases:

@@ -17,8 +17,8 @@ LOOK_BACK_CHARS = 128
 SOFT_CAP_CHARS = 512
 """A run without any cut is cut by force, at a place where no value stands, once it is this long."""
 
-MAX_VALUE_CHARS = SOFT_CAP_CHARS // 2
-"""No bounded detector's value is longer, so a soft cut in the middle of a full run cannot miss one that crosses it."""
+MAX_VALUE_CHARS = 160
+"""No bounded detector's value is longer, so of all values that cross a soft cut so far before a full run's end, none is missed."""
 
 BLOCK_HEAD_CHARS = 512
 """How much of a block is read to tell a key from a mention of one."""
@@ -79,9 +79,10 @@ def cut_after(data: bytes, position: int) -> int:
 
 
 def soft_place(data: bytes, start: int) -> int:
-    """Where a full run that begins at `start` is cut if no value stands there: behind a mark, else in the middle."""
-    found = _last_word_break(data, start + MAX_VALUE_CHARS // 2, start + MAX_VALUE_CHARS)
-    return start + MAX_VALUE_CHARS if found is None else found.end()
+    """Where a full run that begins at `start` is cut if no value stands there: behind a mark, if there is one."""
+    last = start + SOFT_CAP_CHARS - MAX_VALUE_CHARS
+    found = _last_word_break(data, last - MAX_VALUE_CHARS, last)
+    return last if found is None else found.end()
 
 
 def opens_block(data: bytes, start: int) -> bool:

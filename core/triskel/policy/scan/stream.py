@@ -101,7 +101,7 @@ class StreamScan:
             if self._origins is None:
                 self._origins = list(range(len(self._text)))
             shift = len(self._text)
-            self._origins.extend(range(shift, shift + len(data)) if origins is None else [at + shift for at in origins])
+            self._origins.extend(range(shift, shift + len(data)) if origins is None else [origins[at] + shift for at in range(len(data))])
         self._data += data
         self._text += text
 
