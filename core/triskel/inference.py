@@ -111,18 +111,19 @@ class Inference:
         )
         candidates = feasible(self._providers.catalog, need)
         replies = call.payload.get("n") or 1
-        outputs = [(asked or deployment.max_output) * replies for deployment in candidates]
-        costs = [
-            deployment.price.cost(Usage(input_tokens=input_bound, output_tokens=Tokens(output)))
-            for deployment, output in zip(candidates, outputs, strict=True)
-        ]
+        cost_bound = sunk_cost = most_output = 0
+        for deployment in candidates:
+            output = (asked or deployment.max_output) * replies
+            most_output = max(most_output, output)
+            cost_bound = max(cost_bound, deployment.price.bound(input_bound, output))
+            sunk_cost = max(sunk_cost, deployment.price.bound(input_tokens, 0))
         plan = _Plan(candidates, input_tokens, min(asked or DEFAULT_OUTPUT_TOKENS, DEFAULT_OUTPUT_TOKENS))
         return Quote(
-            cost_bound=max(costs),
-            tokens_bound=Tokens(input_bound + max(outputs)),
+            cost_bound=MicroUsd(cost_bound),
+            tokens_bound=Tokens(input_bound + most_output),
             input_tokens=input_tokens,
-            sunk_cost=max(d.price.cost(Usage(input_tokens=input_tokens)) for d in candidates),
-            clouds=frozenset(deployment.cloud.value for deployment in candidates),
+            sunk_cost=MicroUsd(sunk_cost),
+            clouds=frozenset([deployment.cloud.value for deployment in candidates]),
             plan=plan,
         )
 
@@ -137,9 +138,7 @@ class Inference:
         now_ms = self._clock.now_ms()
         ready = available(plan.candidates, self._health, now_ms)
         if len(ready) > 1:
-            ranked = rank(
-                ready, self._health, now_ms, input_tokens=plan.input_tokens, output_tokens=plan.output_tokens
-            )
+            ranked = rank(ready, self._health, now_ms, input_tokens=plan.input_tokens, output_tokens=plan.output_tokens)
             ready = [row[4] for row in ranked]
         for deployment in ready:
             if not self._health.try_probe(deployment.name, self._clock.now_ms()):

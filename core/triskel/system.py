@@ -44,7 +44,7 @@ from triskel.ports.hot import Hot
 from triskel.ports.ids import Ids
 from triskel.ports.journal import Journal
 from triskel.ports.store import Store
-from triskel.ports.telemetry import Meter, Tracer
+from triskel.ports.telemetry import CallLog, Meter, Tracer
 from triskel.ports.transport import Transport
 from triskel.providers.openai_chat import OpenAIChat
 from triskel.routing.catalog import Catalog
@@ -84,6 +84,7 @@ class Ports:
     credentials: Mapping[str, Credential]
     meter: Meter
     tracer: Tracer
+    call_log: CallLog | None
     signer: Signer
     salt: bytes
     epoch: str
@@ -130,7 +131,7 @@ class System:
                 ids=ports.ids,
                 meter=ports.meter,
                 tracer=ports.tracer,
-                log_calls=config.log.calls,
+                call_log=ports.call_log,
             )
         )
         self._bearer_tokens = BearerTokens([_issuer(row) for row in config.identity.issuers], ports.transport, ports.clock)

@@ -57,7 +57,6 @@ def parse(window: bytes, position: int, limit: int) -> tuple[list[JournalRecord]
     `position` is where the window begins. Raises DamagedFrame where its first frame does not match its checksum.
     """
     records: list[JournalRecord] = []
-    view = memoryview(window)
     at, size = 0, len(window)
     while len(records) < limit and size - at >= _FRAME.size:
         length, crc, shard, tenant_bytes = _FRAME.unpack_from(window, at)
@@ -65,11 +64,21 @@ def parse(window: bytes, position: int, limit: int) -> tuple[list[JournalRecord]
         data_at = at + _FRAME.size + tenant_bytes
         if _OWNER.size <= length <= MAX_FRAME_BYTES and end > size:
             break
-        if length < _OWNER.size or data_at > end or crc32(view[at + _START.size : end]) != crc:
+        data = window[data_at:end]
+        owner = _owner_read(window[at + _START.size : data_at])
+        if owner is None or data_at > end or crc32(data, owner[1]) != crc:
             if records:
                 break
             raise DamagedFrame
-        tenant_id = window[at + _FRAME.size : data_at].decode()
-        records.append(JournalRecord(position + end, tenant_id, shard, window[data_at:end]))
+        records.append(JournalRecord(position + end, owner[0], shard, data))
         at = end
     return records, at
+
+
+@lru_cache(maxsize=1024)
+def _owner_read(owner: bytes) -> tuple[str, int] | None:
+    """The tenant id and the checksum so far, or None where it is no tenant id."""
+    try:
+        return owner[_OWNER.size :].decode(), crc32(owner)
+    except UnicodeDecodeError:
+        return None

@@ -4,6 +4,8 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, generate_la
 
 _LATENCY_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0)
 
+_Children = tuple[Counter, Histogram, Counter | None, Counter | None]
+
 
 class PrometheusMeter:
     """Counts in memory; labels are few by construction."""
@@ -21,6 +23,9 @@ class PrometheusMeter:
         )
         self._cost = Counter("triskel_cost_usd", "What calls cost, in US dollars.", ("route",), registry=self._registry)
         self._tokens = Counter("triskel_tokens", "Tokens in and out.", ("route",), registry=self._registry)
+        # Looking labels up costs more than counting; there are few, by construction.
+        self._known: dict[tuple[str, str, str, str], _Children] = {}
+        self._known_attempts: dict[tuple[str, str], Counter] = {}
         self._attempts = Counter(
             "triskel_upstream_attempts", "Tries at a deployment.", ("route", "outcome"), registry=self._registry
         )
@@ -37,15 +42,31 @@ class PrometheusMeter:
         tokens: int,
     ) -> None:
         """Count one ended call."""
-        self._calls.labels(surface, outcome, verdict, route).inc()
-        self._latency.labels(surface).observe(latency_ms / 1000)
-        if route:
-            self._cost.labels(route).inc(cost_micro_usd / 1e6)
-            self._tokens.labels(route).inc(tokens)
+        key = (surface, outcome, verdict, route)
+        counted = self._known.get(key)
+        if counted is None:
+            counted = self._known[key] = self._children(*key)
+        calls, latency, cost, used = counted
+        calls.inc()
+        latency.observe(latency_ms / 1000)
+        if cost is not None and used is not None:
+            cost.inc(cost_micro_usd / 1e6)
+            used.inc(tokens)
+
+    def _children(self, surface: str, outcome: str, verdict: str, route: str) -> _Children:
+        return (
+            self._calls.labels(surface, outcome, verdict, route),
+            self._latency.labels(surface),
+            self._cost.labels(route) if route else None,
+            self._tokens.labels(route) if route else None,
+        )
 
     def upstream_attempt(self, *, route: str, outcome: str) -> None:
         """Count one try at a deployment."""
-        self._attempts.labels(route, outcome).inc()
+        attempt = self._known_attempts.get((route, outcome))
+        if attempt is None:
+            attempt = self._known_attempts[route, outcome] = self._attempts.labels(route, outcome)
+        attempt.inc()
 
     def render(self) -> bytes:
         """Everything counted, in the Prometheus text format."""

@@ -31,8 +31,7 @@ class Tail:
     hash: str = GENESIS
 
 
-@dataclass(slots=True)
-class Draft:
+class Draft(msgspec.Struct, gc=False):
     """An entry to be: everything but its place. `position` is its journal record's, 0 where it has none.
 
     `recheck` says that it may be in the chain already. `deadline_ms` and `epoch` are its call's.
@@ -61,10 +60,9 @@ def _digest(place: tuple[str, str, int, int, str, str, int], body: bytes) -> str
 def extend(chain: Chain, tail: Tail, drafts: Sequence[Draft]) -> list[Entry]:
     """The entries that put `drafts` behind `tail`, in their order."""
     tenant_id, shard = chain
-    seq, previous = tail.seq, tail.hash
+    previous = tail.hash
     entries = []
-    for draft in drafts:
-        seq += 1
+    for seq, draft in enumerate(drafts, tail.seq + 1):
         own = _digest((previous, tenant_id, shard, seq, draft.audit_id, draft.kind, draft.at_ms), draft.body)
         entries.append(
             Entry(

@@ -21,7 +21,7 @@ from triskel.ports.clock import Clock
 from triskel.ports.hot import AdmissionControl
 from triskel.ports.ids import Ids
 from triskel.ports.performer import Performance, Performer, Quote
-from triskel.ports.telemetry import Meter, Span, Tracer
+from triskel.ports.telemetry import CallLog, Meter, Span, Tracer
 
 _log = logging.getLogger("triskel.gateway")
 
@@ -44,7 +44,7 @@ class Gates:
     ids: Ids
     meter: Meter
     tracer: Tracer
-    log_calls: bool = True
+    call_log: CallLog | None = None
 
 
 class Passage:
@@ -263,18 +263,21 @@ class Passage:
         )
         if gates.tracer.enabled:
             self.span.end(self._attributes(usage, verdict), None if outcome in ("ok", "checked") else outcome)
-        if gates.log_calls:
-            _log.info(
-                "call",
-                extra={
+        if gates.call_log is not None:
+            gates.call_log.write(
+                {
+                    "time_ms": gates.clock.now_ms(),
+                    "level": "info",
+                    "logger": "triskel.calls",
+                    "message": "call",
                     "request_id": self.call.call_id,
                     "audit_id": self.audit_id,
                     "tenant": self.call.principal.tenant_id,
                     "outcome": outcome,
                     "decision": verdict,
                     "route": self._route,
-                    "latency_ms": round(latency_ns / 1e6, 2),
-                },
+                    "latency_ms": latency_ns // 10_000 / 100,
+                }
             )
 
     def _attributes(self, usage: Usage, verdict: str) -> dict[str, str | int]:

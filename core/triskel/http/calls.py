@@ -12,7 +12,8 @@ from triskel.model.units import EpochMs
 
 async def principal_of(surfaces: Surfaces, exchange: Exchange) -> Principal:
     """Who is calling. Raises InvalidCredential."""
-    return await surfaces.authenticator.authenticate(exchange.header(b"authorization"), exchange.header(b"x-api-key"))
+    key = exchange.header(b"x-api-key") or exchange.header(b"api-key")
+    return await surfaces.authenticator.authenticate(exchange.header(b"authorization"), key)
 
 
 class CallMaker:

@@ -2,16 +2,18 @@
 
 import contextlib
 import os
+import sys
 from pathlib import Path
 
 from triskel.adapters.env_secrets import EnvSecrets
 from triskel.adapters.file_heads import FileHeads
 from triskel.adapters.file_journal import FileJournal
 from triskel.adapters.file_secrets import FileSecrets
+from triskel.adapters.http1_transport import Http1Transport
+from triskel.adapters.json_logs import JsonCallLog
 from triskel.adapters.memory_hot import MemoryHot
 from triskel.adapters.otel_tracer import NoTracer, OtelTracer
 from triskel.adapters.prometheus_meter import PrometheusMeter
-from triskel.adapters.http1_transport import Http1Transport
 from triskel.adapters.random_ids import RandomIds
 from triskel.adapters.sqlite_store import SqliteStore
 from triskel.adapters.static_credentials import BearerKey, HeaderKey
@@ -50,6 +52,7 @@ def fill_ports(config: Config, home: Home) -> Ports:
         credentials=_credentials(config, _secrets(home)),
         meter=PrometheusMeter(),
         tracer=OtelTracer() if config.telemetry.traces else NoTracer(),
+        call_log=JsonCallLog(sys.stderr.fileno()) if config.log.calls else None,
         signer=Signer.from_secret(home.kept_secret("audit-signing-key")),
         salt=home.kept_secret("audit-salt").encode(),
         epoch=ids.new("epoch"),

@@ -25,10 +25,9 @@ class Price:
 
     def cost(self, usage: Usage) -> MicroUsd:
         """The price of `usage`, rounded up to a whole micro-dollar."""
-        cached_rate = self.input if self.cached_input is None else self.cached_input
-        total = (
-            (usage.input_tokens - usage.cached_tokens) * self.input
-            + usage.cached_tokens * cached_rate
-            + usage.output_tokens * self.output
-        )
-        return MicroUsd(-(-total // 1_000_000))
+        saved = 0 if self.cached_input is None else usage.cached_tokens * (self.input - self.cached_input)
+        return MicroUsd(-(-(usage.input_tokens * self.input + usage.output_tokens * self.output - saved) // 1_000_000))
+
+    def bound(self, input_tokens: int, output_tokens: int) -> MicroUsd:
+        """The price of so many tokens, none of them cached, rounded up."""
+        return MicroUsd(-(-(input_tokens * self.input + output_tokens * self.output) // 1_000_000))

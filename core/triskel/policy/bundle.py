@@ -3,7 +3,8 @@
 One rule: a document is data. Loading reads it through typed expressions and needs neither the source nor `cedarpy`; what
 runs was written by this package, whatever the document says.
 
-The document is canonical JSON: sorted keys, no white space, UTF-8. The same policies give the same bytes and hash.
+A document is two lines of canonical JSON (sorted keys, no white space, UTF-8): what runs, and what people read. The same
+policies give the same bytes and hash. Conditions and scopes that several policies share stand in it once.
 """
 
 import json
@@ -13,19 +14,18 @@ from hmac import compare_digest
 from typing import Any, NamedTuple
 
 from triskel.errors import ConfigurationInvalid
-from triskel.policy.cedar.annotations import read_annotations
+from triskel.policy.cedar.annotations import read_id, read_meaning
 from triskel.policy.cedar.codegen import compile_atom
 from triskel.policy.cedar.evaluator import Evaluator
 from triskel.policy.cedar.expression import UnsupportedPolicy, parse, reads_any, split_conditions, uid
 from triskel.policy.cedar.policy import ANY, Condition, Policy, Scope
 from triskel.policy.cedar.schema import Schema, SchemaInvalid
-from triskel.policy.cedar.source_text import Source
+from triskel.policy.cedar.source import Source
 
 FORMAT = 1
 """Of the document. A reader refuses what it does not know."""
 
 LAYERS = ("platform", "tenant")
-
 MAX_DOCUMENT_BYTES = 64_000_000
 MAX_POLICIES = 10_000
 
@@ -46,6 +46,14 @@ class Bundle(NamedTuple):
     detector_pack: str
 
 
+class Origin(NamedTuple):
+    """Where a policy was written, and how."""
+
+    file: str
+    line: int
+    text: str
+
+
 def compile_bundle(
     sources: Sequence[Source],
     schema: Source,
@@ -63,44 +71,62 @@ def compile_bundle(
 
     types = read_schema(schema)
     written = read_policies(sources, schema)
-    atoms: dict[str, int] = {}
+    atoms, scopes = _Table(), _Table()
     policies, faults = [], []
     for policy in written:
         try:
-            _check_layer(policy.annotations.id, layer)
+            _check_layer(policy.id, layer)
             parts = split_conditions(policy.est["conditions"])
-            policies.append(
-                {
-                    "effect": policy.est["effect"],
-                    "annotations": policy.est["annotations"],
-                    "scope": [policy.est[part] for part in ("principal", "action", "resource")],
-                    "conditions": [atoms.setdefault(_canonical(part), len(atoms)) for part in parts],
-                    "source": policy.source.name,
-                    "line": policy.line,
-                    "text": policy.text,
-                }
-            )
-            _policy(policies[-1], [_condition(part, types) for part in parts], range(len(parts)))
+            for part in parts:
+                _condition(part, types)
         except UnsupportedPolicy as error:
             faults.append(f"{policy.source.name}:{policy.line}:1: {error}")
+            continue
+        policies.append(
+            {
+                "effect": policy.est["effect"],
+                "annotations": policy.est["annotations"],
+                "scope": [scopes.place(policy.est[part]) for part in ("principal", "action", "resource")],
+                "when": [atoms.place(part) for part in parts],
+            }
+        )
     if faults:
         raise ConfigurationInvalid("the policies cannot be compiled", faults=tuple(faults))
-    document = {
+    runs = {
         "v": FORMAT,
         "layer": layer,
         "schema": types.to_document(),
-        "schema_text": schema.text,
-        "atoms": [json.loads(atom) for atom in atoms],
+        "atoms": atoms.rows(),
+        "scopes": scopes.rows(),
         "policies": policies,
         "detectors": dict(detectors or {}),
         "detector_pack": detector_pack,
     }
-    return _canonical(document).encode()
+    names = {source.name: position for position, source in enumerate(sources)}
+    reads = {
+        "schema": list(schema),
+        "sources": [list(source) for source in sources],
+        "places": {policy.id: [names[policy.source.name], policy.line, policy.start, policy.end] for policy in written},
+    }
+    return f"{_canonical(runs)}\n{_canonical(reads)}\n".encode()
+
+
+class _Table:
+    """JSON values, each once, in the order in which they came."""
+
+    def __init__(self) -> None:
+        self._places: dict[str, int] = {}
+
+    def place(self, value: Any) -> int:
+        return self._places.setdefault(_canonical(value), len(self._places))
+
+    def rows(self) -> list[Any]:
+        return [json.loads(row) for row in self._places]
 
 
 def load_bundle(document: bytes, expected_hash: str) -> Bundle:
     """The bundle of a stored document. Raises ConfigurationInvalid where it is not what `expected_hash` names, or malformed."""
-    found = sha256(document).hexdigest()
+    found = bundle_hash(document)
     if not compare_digest(found, expected_hash):
         raise ConfigurationInvalid("the bundle is not what its hash says", faults=(f"bundle {expected_hash}: hash mismatch",))
     if len(document) > MAX_DOCUMENT_BYTES:
@@ -119,24 +145,35 @@ def bundle_hash(document: bytes) -> str:
     return sha256(document).hexdigest()
 
 
+def origins(bundle: Bundle) -> dict[str, Origin]:
+    """Where each policy was written, by id. Decodes the sources; not for the hot path."""
+    reads = json.loads(bundle.document.partition(b"\n")[2])
+    sources = [Source(*source) for source in reads["sources"]]
+    return {
+        name: Origin(sources[source].name, line, sources[source].text[start:end])
+        for name, (source, line, start, end) in reads["places"].items()
+    }
+
+
 def _loaded(document: bytes, name: str) -> Bundle:
-    content = json.loads(document)
+    content = json.loads(document.partition(b"\n")[0])
     if content["v"] != FORMAT:
         raise UnsupportedPolicy(f"its format is {str(content['v'])[:20]}, and this version reads {FORMAT}")
-    schema = Schema.from_document(content["schema"])
     if len(content["policies"]) > MAX_POLICIES:
         raise UnsupportedPolicy(f"it has more than {MAX_POLICIES} policies")
+    schema = Schema.from_document(content["schema"])
     conditions = [_condition(atom, schema) for atom in content["atoms"]]
-    policies = [_policy(body, conditions, body["conditions"]) for body in content["policies"]]
-    if len({policy.id for policy in policies}) != len(policies):
-        raise UnsupportedPolicy("two policies have one id")
+    scopes = [_scope(scope) for scope in content["scopes"]]
+    policies = [_policy(body, conditions, scopes) for body in content["policies"]]
     for policy in policies:
         _check_layer(policy.id, content["layer"])
+    if len({policy.id for policy in policies}) != len(policies):
+        raise UnsupportedPolicy("two policies have one id")
     return Bundle(
         hash=name,
         document=document,
         layer=content["layer"],
-        schema_hash=sha256(_canonical(content["schema"]).encode()).hexdigest(),
+        schema_hash=bundle_hash(_canonical(content["schema"]).encode()),
         evaluator=Evaluator(schema, policies),
         detectors=content["detectors"],
         detector_pack=str(content["detector_pack"]),
@@ -157,27 +194,20 @@ def _condition(atom: Any, schema: Schema) -> Condition:
     return Condition(expression, reads_any(expression, schema.late_attributes), compile_atom(expression, schema.action_ancestors))
 
 
-def _policy(body: Any, conditions: Sequence[Condition], positions: Sequence[int]) -> Policy:
+def _policy(body: Any, conditions: Sequence[Condition], scopes: Sequence[Scope]) -> Policy:
     if body["effect"] not in ("permit", "forbid"):
         raise UnsupportedPolicy("an effect must be permit or forbid")
     permits = body["effect"] == "permit"
-    meaning = read_annotations(body["annotations"], permits=permits)
-    principal, action, resource = (_scope(part) for part in body["scope"])
+    annotations = body["annotations"]
+    principal, action, resource = body["scope"]
     return Policy(
-        id=meaning.id,
-        permits=permits,
-        enforced=meaning.enforced,
-        principal=principal,
-        action=action,
-        resource=resource,
-        conditions=tuple([conditions[position] for position in positions]),
-        obligations=meaning.obligations,
-        approval_teams=meaning.approval_teams,
-        severity=meaning.severity,
-        description=meaning.description,
-        source=str(body["source"]),
-        line=int(body["line"]),
-        text=str(body["text"]),
+        read_id(annotations),
+        permits,
+        scopes[principal],
+        scopes[action],
+        scopes[resource],
+        tuple([conditions[position] for position in body["when"]]),
+        read_meaning(annotations, permits=permits),
     )
 
 

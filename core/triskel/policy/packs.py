@@ -7,7 +7,7 @@ from functools import lru_cache
 from importlib.resources import files
 
 from triskel.policy.bundle import Bundle, bundle_hash, compile_bundle, load_bundle
-from triskel.policy.cedar.source_text import Source
+from triskel.policy.cedar.source import Source
 
 
 def schema_source() -> Source:

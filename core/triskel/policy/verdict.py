@@ -50,7 +50,7 @@ class Layers:
         self.bundle_hash = f"{platform.hash}+{tenant.hash}"
         self._one_schema = platform.schema_hash == tenant.schema_hash
         self._descriptions = {
-            policy.id: policy.description for bundle in (platform, tenant) for policy in bundle.evaluator.policies
+            policy.id: policy.meaning.description for bundle in (platform, tenant) for policy in bundle.evaluator.policies
         }
         self._outcomes: dict[tuple[int, int], tuple[Evaluation, Evaluation, Outcome]] = {}
         self._entities: dict[tuple[int, int], tuple[Entity, Entity, str]] = {}

@@ -1,5 +1,6 @@
 """Spans and numbers about calls. Never part of a decision, never a reason to fail."""
 
+from collections.abc import Mapping
 from typing import Protocol
 
 
@@ -45,3 +46,10 @@ class Meter(Protocol):
 
     def render(self) -> bytes:
         """Everything counted, in the Prometheus text format."""
+
+
+class CallLog(Protocol):
+    """Where one line for each call goes."""
+
+    def write(self, fields: Mapping[str, str | int | float]) -> None:
+        """Write a line. Never raises."""

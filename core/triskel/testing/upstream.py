@@ -81,7 +81,7 @@ class _Connection(asyncio.Protocol):
         self._received += data
         self._answer()
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  asyncio's form
         """It is gone; where an answer was played, before its end."""
         self._open.discard(self)
         if self._playing is not None:

@@ -28,12 +28,13 @@ async def asked(port: int, key: str, path: str = "/v1/models") -> bytes:
         writer.close()
 
 
-async def gone(pid: int) -> bool:
+async def closed(port: int) -> bool:
     for _ in range(200):
         try:
-            os.kill(pid, 0)
-        except ProcessLookupError:
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+        except ConnectionRefusedError:
             return True
+        writer.close()
         await asyncio.sleep(0.02)
     return False
 
@@ -51,7 +52,9 @@ async def test_three_clouds_start_answer_and_stop() -> None:
         assert (await asked(running[0].port, running[1].key)).startswith(b"HTTP/1.1 401 ")
         assert clouds.dead() == {}
     for cloud in running:
-        assert await gone(cloud.pid)
+        assert await closed(cloud.port)
+        with pytest.raises(ProcessLookupError):
+            os.kill(cloud.pid, 0)
     await clouds.stop()
 
 
@@ -146,18 +149,17 @@ async def test_it_does_not_outlive_a_killed_parent(tmp_path: Path) -> None:
         "from triskel.local.clouds import SimulatedClouds\n"
         "async def main():\n"
         "    async with SimulatedClouds(clouds=['aws'], pace=0) as clouds:\n"
-        "        print(*(cloud.pid for cloud in clouds.running.values()), flush=True)\n"
+        "        print(clouds.running['aws'].port, flush=True)\n"
         "        await asyncio.sleep(60)\n"
         "asyncio.run(main())\n"
     )
     owner = await asyncio.create_subprocess_exec(sys.executable, str(program), stdout=subprocess.PIPE)
     assert owner.stdout is not None
-    pids = [int(pid) for pid in (await asyncio.wait_for(owner.stdout.readline(), 20)).split()]
+    port = int(await asyncio.wait_for(owner.stdout.readline(), 20))
+    assert (await asked(port, "wrong")).startswith(b"HTTP/1.1 401 ")
     owner.kill()
     await owner.wait()
-    assert len(pids) == 1
-    for pid in pids:
-        assert await gone(pid)
+    assert await closed(port)
 
 
 @pytest.mark.parametrize("options", [["--cloud", "aws", "--data", "/nowhere"], ["--cloud", "aws", "--pace", "-1"], []])

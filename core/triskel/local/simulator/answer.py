@@ -1,7 +1,8 @@
 """What the simulated model says. One rule: the same request to the same deployment has the same answer, always.
 
-Beginnings and orders that a user may give, first match wins:
-- `repeat after me: TEXT` answers exactly TEXT; `decode base64: TEXT` answers what TEXT encodes
+Orders that a user may give near the beginning of the last message, the first that matches wins:
+- `repeat after me: TEXT` answers exactly TEXT, all that follows but one space
+- `decode base64: TEXT` answers what TEXT encodes, so that an answer can hold what no prompt held
 - `write N words` answers N words
 """
 
@@ -18,10 +19,11 @@ from triskel.local.simulator.request import ChatRequest
 from triskel.local.simulator.schema_value import value_for
 from triskel.local.simulator.tokens import count, cut, pieces
 from triskel.local.simulator.tool_use import ToolCall, tool_calls
-from triskel.local.simulator.words import main_words
+from triskel.local.simulator.words import LOOKED_AT, main_words
 
-_REPEAT = re.compile(r"\brepeat after me:\s?(.*)", re.IGNORECASE | re.DOTALL)
-_DECODE = re.compile(r"\bdecode base64:\s*([A-Za-z0-9+/=_-]+)", re.IGNORECASE)
+_REPEAT = re.compile(r"\brepeat after me:\s?", re.IGNORECASE)
+_DECODE = re.compile(r"\bdecode base64:\s{0,4}", re.IGNORECASE)
+_BASE64 = re.compile(r"[A-Za-z0-9+/=_-]*")
 _WRITE = re.compile(r"\bwrite (\d{1,6}) words\b", re.IGNORECASE)
 
 
@@ -51,11 +53,12 @@ def answer(request: ChatRequest, deployment: OfferedDeployment, room: int) -> An
 
 
 def _text(request: ChatRequest, deployment: OfferedDeployment, prompt: str) -> str:
-    if ordered := _REPEAT.search(prompt):
-        return ordered[1]
-    if ordered := _DECODE.search(prompt):
-        return _decoded(ordered[1])
-    if ordered := _WRITE.search(prompt):
+    if ordered := _REPEAT.search(prompt, 0, LOOKED_AT):
+        return prompt[ordered.end() :]
+    if ordered := _DECODE.search(prompt, 0, LOOKED_AT):
+        encoded = _BASE64.match(prompt, ordered.end())
+        return _decoded(encoded[0] if encoded else "")
+    if ordered := _WRITE.search(prompt, 0, LOOKED_AT):
         # More words than the deployment can say would be cut anyway.
         return written(min(int(ordered[1]), deployment.max_output * 4), request.digest)
     if request.messages[-1].role == "tool":

@@ -7,7 +7,7 @@ import msgspec
 
 from triskel.local.simulator.messages import Message
 from triskel.local.simulator.offer import OfferedDeployment
-from triskel.local.simulator.words import first_sentence, main_words
+from triskel.local.simulator.words import LOOKED_AT, first_sentence, main_words
 
 _GREETING = re.compile(r"\s*(hi|hello|hey|good (morning|day|afternoon|evening))\b[^?]{0,40}$", re.IGNORECASE)
 _SUM = re.compile(r"(?:what is|what's|calculate|compute|how much is)\s+(-?\d{1,9})\s*([-+*x×/])\s*(-?\d{1,9})", re.IGNORECASE)
@@ -60,15 +60,15 @@ def spoken(messages: Sequence[Message], prompt: str, deployment: OfferedDeployme
     """An answer to `prompt`, the last thing the user said."""
     if not prompt.strip():
         return "You have not said anything yet. Ask me something."
-    if _GREETING.match(prompt):
+    if _GREETING.match(prompt, 0, LOOKED_AT):
         return f"Hello! I am {deployment.model}, a simulated model. Ask me something, and I will answer in your own words."
-    if calculation := _SUM.search(prompt):
+    if calculation := _SUM.search(prompt, 0, LOOKED_AT):
         return _calculated(calculation)
     topic = _listed(main_words(prompt, 3)) or "that"
     subject = first_sentence(prompt, 160)
-    if _SUMMARY.search(prompt):
+    if _SUMMARY.search(prompt, 0, LOOKED_AT):
         return f"In short: {_summary(prompt)} The main words are {topic}."
-    if _STEPS.search(prompt):
+    if _STEPS.search(prompt, 0, LOOKED_AT):
         return (
             f"Here is a way to go about {topic}:\n"
             f"1. Write down what you know about {topic}.\n"
@@ -90,6 +90,7 @@ def _opening(subject: str, topic: str, digest: bytes, *, is_question: bool) -> s
             f'About {topic}: I am simulated, so take this as a sign that your question arrived: "{subject}"',
         )
     else:
+        subject += "" if subject.endswith((".", "!", "…", ":", ";")) else "."
         choices = (
             f"I understand this is about {topic}. You said: {subject}",
             f'You said: "{subject}" I have taken note of {topic}.',

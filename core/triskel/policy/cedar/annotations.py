@@ -7,12 +7,11 @@
 @severity("high")   @description("…")                 for people
 """
 
-import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from triskel.policy.cedar.expression import UnsupportedPolicy
-from triskel.policy.cedar.policy import Obliged
 
 DATA_CLASSES = ("pii", "payment", "secret", "sql_injection", "shell", "prompt_injection")
 """What `redact:` may name: the values of `model.finding.Category`."""
@@ -20,43 +19,57 @@ DATA_CLASSES = ("pii", "payment", "secret", "sql_injection", "shell", "prompt_in
 SEVERITIES = ("low", "medium", "high", "critical")
 KNOWN = ("id", "mode", "obligation", "approval", "severity", "description")
 
-_ID = re.compile(r"[a-z0-9._-]{1,64}")
-_TEAM = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_ID_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789._-")
+_TEAM_CHARACTERS = _ID_CHARACTERS | frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZ")
 _MAX_TEXT = 1_000
 
 
-class Annotations(NamedTuple):
-    """What the annotations of one policy mean."""
+class Obliged(NamedTuple):
+    """One obligation of a permit, as `model.decision.Obligation` has it."""
 
-    id: str
-    enforced: bool
-    obligations: tuple[Obliged, ...]
-    approval_teams: tuple[str, ...]
-    severity: str
-    description: str
+    kind: str
+    argument: str
 
 
-def read_annotations(annotations: Mapping[str, Any], *, permits: bool) -> Annotations:
-    """The meaning of a policy's annotations. Raises UnsupportedPolicy."""
-    for name, value in annotations.items():
+class Meaning(NamedTuple):
+    """What the annotations of a policy mean, but for its id."""
+
+    enforced: bool = True
+    obligations: tuple[Obliged, ...] = ()
+    approval_teams: tuple[str, ...] = ()
+    severity: str = ""
+    description: str = ""
+
+
+def read_id(annotations: Mapping[str, Any]) -> str:
+    """The `@id`. Raises UnsupportedPolicy."""
+    name = annotations.get("id")
+    if not isinstance(name, str):
+        raise UnsupportedPolicy('every policy needs an `@id("…")`')
+    if not 0 < len(name) <= 64 or not _ID_CHARACTERS.issuperset(name):
+        raise UnsupportedPolicy(f"`@id` must be lower-case letters, digits, `.`, `_` and `-`, at most 64: `{name[:80]}` is not")
+    return name
+
+
+def read_meaning(annotations: Mapping[str, Any], *, permits: bool) -> Meaning:
+    """The meaning of the annotations other than `@id`. Raises UnsupportedPolicy."""
+    return _meaning(tuple([item for item in annotations.items() if item[0] != "id"]), permits)
+
+
+@lru_cache(maxsize=1024)
+def _meaning(items: tuple[tuple[str, Any], ...], permits: bool) -> Meaning:
+    annotations = dict(items)
+    for name, value in items:
         if name not in KNOWN:
             raise UnsupportedPolicy(f"`@{name}` is not an annotation; known are {', '.join('@' + known for known in KNOWN)}")
-        if not isinstance(value, str) or not value or len(value) > _MAX_TEXT:
+        if not isinstance(value, str) or not 0 < len(value) <= _MAX_TEXT:
             raise UnsupportedPolicy(f"`@{name}` must have a text of 1 to {_MAX_TEXT} characters")
-    if "id" not in annotations:
-        raise UnsupportedPolicy('every policy needs an `@id("…")`')
     if not permits and (wrong := {"obligation", "approval"} & annotations.keys()):
         raise UnsupportedPolicy(f"`@{min(wrong)}` stands on permits only: a forbid denies")
-    return Annotations(
-        id=_matching(_ID, annotations["id"], "@id", "lower-case letters, digits, `.`, `_` and `-`, at most 64"),
+    return Meaning(
         enforced=_one_of(annotations.get("mode", "enforce"), "@mode", ("enforce", "shadow")) == "enforce",
         obligations=tuple(dict.fromkeys(_obligation(item) for item in _items(annotations.get("obligation", "")))),
-        approval_teams=tuple(
-            dict.fromkeys(
-                _matching(_TEAM, item, "@approval", "letters, digits, `.`, `_` and `-`, at most 64")
-                for item in _items(annotations.get("approval", ""))
-            )
-        ),
+        approval_teams=tuple(dict.fromkeys(_team(item) for item in _items(annotations.get("approval", "")))),
         severity=_one_of(annotations["severity"], "@severity", SEVERITIES) if "severity" in annotations else "",
         description=annotations.get("description", ""),
     )
@@ -64,7 +77,7 @@ def read_annotations(annotations: Mapping[str, Any], *, permits: bool) -> Annota
 
 def _items(text: str) -> list[str]:
     """The parts of a list, without empty ones."""
-    return [item.strip() for item in re.split("[,;]", text) if item.strip()]
+    return [item.strip() for item in text.replace(";", ",").split(",") if item.strip()]
 
 
 def _obligation(item: str) -> Obliged:
@@ -82,7 +95,9 @@ def _one_of(value: str, name: str, known: tuple[str, ...]) -> str:
     return value
 
 
-def _matching(pattern: re.Pattern[str], value: str, name: str, form: str) -> str:
-    if not pattern.fullmatch(value):
-        raise UnsupportedPolicy(f"`{name}` must be {form}: `{value}` is not")
-    return value
+def _team(name: str) -> str:
+    if len(name) > 64 or not _TEAM_CHARACTERS.issuperset(name):
+        raise UnsupportedPolicy(
+            f"`@approval` must name teams by letters, digits, `.`, `_` and `-`, at most 64: `{name}` is not one"
+        )
+    return name

@@ -10,11 +10,12 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from triskel.errors import ConfigurationInvalid
-from triskel.policy.cedar.annotations import Annotations, read_annotations
+from triskel.policy.cedar.annotations import read_id, read_meaning
 from triskel.policy.cedar.expression import UnsupportedPolicy
 from triskel.policy.cedar.schema import Schema, SchemaInvalid
 from triskel.policy.cedar.schema_text import parse_schema
-from triskel.policy.cedar.source_text import Place, Source, Token, line_and_column, nesting, statements
+from triskel.policy.cedar.source import Source
+from triskel.policy.cedar.source_text import Place, Token, line_and_column, nesting, statements
 
 MAX_SOURCE_CHARACTERS = 8_000_000
 """All sources of one bundle together."""
@@ -29,22 +30,32 @@ _TOO_EARLY = "unexpected end of input"
 
 
 class Written(NamedTuple):
-    """One policy that parses: its EST, what its annotations mean, and where it stands."""
+    """One policy that parses: its EST, its id, and where it stands."""
 
     est: dict[str, Any]
-    annotations: Annotations
+    id: str
     source: Source
     tokens: list[Token]
 
     @property
+    def start(self) -> int:
+        """Where its source begins, annotations included: characters from the start of the file."""
+        return self.tokens[0].start
+
+    @property
+    def end(self) -> int:
+        """Where its source ends."""
+        return self.tokens[-1].start + len(self.tokens[-1].text)
+
+    @property
     def text(self) -> str:
-        """Its source, annotations included."""
-        return self.source.text[self.tokens[0].start : self.tokens[-1].start + len(self.tokens[-1].text)]
+        """Its source."""
+        return self.source.text[self.start : self.end]
 
     @property
     def line(self) -> int:
         """Where it begins, from 1."""
-        return line_and_column(self.source.text, self.tokens[0].start)[0]
+        return line_and_column(self.source.text, self.start)[0]
 
 
 def read_schema(source: Source) -> Schema:
@@ -126,15 +137,14 @@ def _parse_one(source: Source, statement: list[Token], *, annotated: bool) -> Wr
     if document["templates"]:
         raise _Misplaced(start, "templates (`?principal`, `?resource`) cannot be published: write the entity")
     ((_, est),) = document["staticPolicies"].items()
-    given = est.get("annotations", {})
+    given = est.setdefault("annotations", {})
     try:
-        meaning = read_annotations(given, permits=est["effect"] == "permit") if annotated else _UNREAD
+        name = read_id(given) if annotated else ""
+        if annotated:
+            read_meaning(given, permits=est["effect"] == "permit")
     except UnsupportedPolicy as error:
         raise _Misplaced(_offset_of_any(statement, str(error)), str(error)) from None
-    return Written(est, meaning, source, statement)
-
-
-_UNREAD = Annotations("", True, (), (), "", "")
+    return Written(est, name, source, statement)
 
 
 def _offset_of(text: str, statement: list[Token], message: str) -> int:
@@ -170,9 +180,9 @@ def _repeated(written: Sequence[Written]) -> list[Place]:
     first: dict[str, Written] = {}
     places = []
     for policy in written:
-        earlier = first.setdefault(policy.annotations.id, policy)
+        earlier = first.setdefault(policy.id, policy)
         if earlier is not policy:
-            message = f"`@id` `{policy.annotations.id}` is taken by {earlier.source.name}:{earlier.line}"
+            message = f"`@id` `{policy.id}` is taken by {earlier.source.name}:{earlier.line}"
             places.append(_place(policy, message))
     return places
 

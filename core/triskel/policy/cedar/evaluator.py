@@ -8,9 +8,10 @@ permit holds is denied. https://docs.cedarpolicy.com/auth/authorization.html
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from triskel.policy.cedar.annotations import Obliged
 from triskel.policy.cedar.codegen import Atom
 from triskel.policy.cedar.conformance import Conformance
-from triskel.policy.cedar.policy import Obliged, Policy, ScopeIndex, action_masks
+from triskel.policy.cedar.policy import Policy, ScopeIndex, action_masks
 from triskel.policy.cedar.request import Entity, Request
 from triskel.policy.cedar.schema import Schema
 from triskel.policy.cedar.values import Fault, Uid
@@ -213,8 +214,8 @@ def _conclude(held: Sequence[Policy], errors: Sequence[tuple[Policy, str]]) -> E
         policy_ids=_ids(permits),
         shadow_policy_ids=shadow,
         shadow_errors=shadow_errors,
-        obligations=tuple(sorted({obligation for policy in permits for obligation in policy.obligations})),
-        approval_teams=tuple(sorted({team for policy in permits for team in policy.approval_teams})),
+        obligations=tuple(sorted({obligation for policy in permits for obligation in policy.meaning.obligations})),
+        approval_teams=tuple(sorted({team for policy in permits for team in policy.meaning.approval_teams})),
     )
 
 

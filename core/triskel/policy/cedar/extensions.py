@@ -96,11 +96,11 @@ def _same(kind: type, value: Any) -> Any:
     return value if value.__class__ is kind else mismatch(kind.cedar_name, value)  # type: ignore[attr-defined]
 
 
-_DECIMAL = re.compile(r"(-?)([0-9]{1,20})\.([0-9]{1,4})")
+_DECIMAL = r"(-?)([0-9]{1,20})\.([0-9]{1,4})"
 
 
 def _decimal(text: Any) -> Decimal:
-    match = _DECIMAL.fullmatch(_text(text))
+    match = re.fullmatch(_DECIMAL, _text(text))
     if match is None:
         _extension_error("decimal")
     number = int(match[2]) * 10_000 + int(match[3].ljust(4, "0"))
@@ -146,16 +146,16 @@ def _is_multicast(address: Any) -> bool:
     return bool(ip.address >> 120 == 0xFF and ip.prefix >= 8)
 
 
-_DATETIME = re.compile(
+_DATETIME = (
     r"([0-9]{4})-([0-9]{2})-([0-9]{2})"
     r"(?:T([0-9]{2}):([0-9]{2}):([0-9]{2})(?:\.([0-9]{3}))?(?:Z|([+-])([0-9]{2})([0-9]{2})))?"
 )
-_DURATION = re.compile(r"(-?)(?:([0-9]+)d)?(?:([0-9]+)h)?(?:([0-9]+)m)?(?:([0-9]+)s)?(?:([0-9]+)ms)?")
+_DURATION = r"(-?)(?:([0-9]+)d)?(?:([0-9]+)h)?(?:([0-9]+)m)?(?:([0-9]+)s)?(?:([0-9]+)ms)?"
 _UNITS_MS = (_DAY_MS, 3_600_000, 60_000, 1_000, 1)
 
 
 def _datetime(text: Any) -> Datetime:
-    match = _DATETIME.fullmatch(_text(text))
+    match = re.fullmatch(_DATETIME, _text(text))
     if match is None:
         _extension_error("datetime")
     year, month, day, hour, minute, second, milli = (int(part or 0) for part in match.groups()[:7])
@@ -184,7 +184,7 @@ def _days_since_epoch(year: int, month: int, day: int) -> int:
 
 
 def _duration(text: Any) -> Duration:
-    match = _DURATION.fullmatch(_text(text))
+    match = re.fullmatch(_DURATION, _text(text))
     if match is None or len(text) > 200 or not any(match.groups()[1:]):
         _extension_error("duration")
     total = sum(int(part) * unit for part, unit in zip(match.groups()[1:], _UNITS_MS, strict=True) if part)

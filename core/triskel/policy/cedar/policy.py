@@ -7,17 +7,11 @@ lookups and two ands.
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
+from triskel.policy.cedar.annotations import Meaning
 from triskel.policy.cedar.codegen import Atom
 from triskel.policy.cedar.expression import Expr, UnsupportedPolicy
 from triskel.policy.cedar.lookups import Actions
 from triskel.policy.cedar.values import Uid
-
-
-class Obliged(NamedTuple):
-    """One obligation of a permit, as `model.decision.Obligation` has it."""
-
-    kind: str
-    argument: str
 
 
 class Scope(NamedTuple):
@@ -44,18 +38,16 @@ class Policy(NamedTuple):
 
     id: str
     permits: bool
-    enforced: bool
     principal: Scope
     action: Scope
     resource: Scope
     conditions: tuple[Condition, ...]
-    obligations: tuple[Obliged, ...] = ()
-    approval_teams: tuple[str, ...] = ()
-    severity: str = ""
-    description: str = ""
-    source: str = ""
-    line: int = 0
-    text: str = ""
+    meaning: Meaning = Meaning()
+
+    @property
+    def enforced(self) -> bool:
+        """Whether it decides; a shadow policy is only reported."""
+        return self.meaning.enforced
 
 
 def scope_matches(scope: Scope, uid: Uid, ancestors: frozenset[Uid]) -> bool:

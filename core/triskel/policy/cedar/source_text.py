@@ -18,13 +18,6 @@ class Token(NamedTuple):
     start: int
 
 
-class Source(NamedTuple):
-    """One file: its name, for messages, and its text."""
-
-    name: str
-    text: str
-
-
 class Place(NamedTuple):
     """Something wrong, and where. Lines and columns count from 1."""
 

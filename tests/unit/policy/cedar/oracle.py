@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import cedarpy
 
+from triskel.policy.cedar.annotations import read_meaning
 from triskel.policy.cedar.codegen import compile_atom
 from triskel.policy.cedar.evaluator import Evaluation, Evaluator
 from triskel.policy.cedar.expression import parse, reads_any, split_conditions, uid
@@ -40,9 +41,9 @@ def _policy(name: str, est: Mapping[str, Any], late: frozenset[str]) -> Policy:
     return Policy(
         annotations.get("id", name),
         est["effect"] == "permit",
-        annotations.get("mode") != "shadow",
         *(_scope(est[part]) for part in ("principal", "action", "resource")),
         tuple(Condition(e, reads_any(e, late), compile_atom(e, ACTIONS)) for e in expressions),
+        read_meaning({name: value for name, value in annotations.items() if name != "id"}, permits=est["effect"] == "permit"),
     )
 
 

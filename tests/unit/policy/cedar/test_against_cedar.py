@@ -7,7 +7,6 @@ import os
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-
 from tests.unit.policy.cedar import generated
 from tests.unit.policy.cedar.oracle import ours, theirs
 

@@ -11,6 +11,7 @@ from triskel.policy.scan.validators import contact, credentials, north_america, 
 
 VALIDATORS: Final[dict[str, Callable[[bytes], bool]]] = {
     "aba": payment.aba,
+    "basic_pair": credentials.basic_pair,
     "card": payment.card,
     "card_any_issuer": payment.card_any_issuer,
     "clabe": payment.clabe,

@@ -64,3 +64,13 @@ def jwt(value: bytes) -> bool:
 def url_password(value: bytes) -> bool:
     """A password in a URL that is not a stand-in, a variable or the word itself."""
     return _PLACEHOLDER.search(value) is None and value.lower() not in {b"pass", b"pwd", b"pw", b"***"}
+
+
+def basic_pair(value: bytes) -> bool:
+    """Base64 of a user's name, a colon and a password (RFC 7617)."""
+    try:
+        decoded = base64.b64decode(value[: len(value) // 4 * 4])
+    except (binascii.Error, ValueError):
+        return False
+    name, colon, password = decoded.partition(b":")
+    return bool(colon and name and len(password) >= 3) and decoded.isascii() and decoded.decode("ascii").isprintable()
