@@ -13,6 +13,7 @@ import struct
 from functools import lru_cache
 from zlib import crc32
 
+from triskel.errors import Unavailable
 from triskel.ports.journal import JournalRecord
 
 MAX_FRAME_BYTES = 64 * 1024 * 1024
@@ -28,8 +29,11 @@ class DamagedFrame(Exception):
 
 
 def frame(tenant_id: str, shard: int, data: bytes) -> bytes:
-    """One record as it is written."""
-    owner, crc = _owner(tenant_id, shard)
+    """One record as it is written. Raises Unavailable where its tenant or its shard does not fit."""
+    try:
+        owner, crc = _owner(tenant_id, shard)
+    except (UnicodeEncodeError, struct.error):
+        raise Unavailable("the audit journal cannot name this tenant or shard") from None
     return b"".join((_START.pack(len(owner) + len(data), crc32(data, crc)), owner, data))
 
 

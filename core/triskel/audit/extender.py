@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from triskel.audit.chain import Chain, Draft, Tail, extend
 from triskel.audit.heads import PublicKeys, Signer
 from triskel.audit.tails import ChainBroken, Tails
+from triskel.errors import CallerError
 from triskel.model.audit import AuditQuery, EntryKind
 from triskel.ports.clock import Clock
 from triskel.ports.heads import HeadLog
@@ -23,7 +24,7 @@ class Raced(Exception):
 
 
 class Extender:
-    """Extends chains, and holds still those that contradict their signed heads, so that the others go on."""
+    """Extends chains. Holds still those that contradict their signed heads, or that the store refuses; the others go on."""
 
     def __init__(
         self, store: AuditStore, heads: HeadLog, *, signer: Signer, clock: Clock, trusted: PublicKeys, batch: int
@@ -42,8 +43,9 @@ class Extender:
         try:
             for start in range(0, len(fresh), self._batch):
                 await self._append(chain, fresh[start : start + self._batch])
-        except ChainBroken as broken:
-            self._hold(chain, min(draft.position for draft in fresh), str(broken))
+        except (ChainBroken, CallerError, ValueError) as reason:
+            # What the store will never take must not keep it from what it would take.
+            self._hold(chain, min(draft.position for draft in fresh), str(reason))
 
     def is_held(self, chain: Chain) -> bool:
         """Whether the chain stands still."""

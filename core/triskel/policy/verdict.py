@@ -66,7 +66,7 @@ class Layers:
     def evaluate(self, request: Request) -> Outcome:
         """The verdict."""
         platform = self.platform.evaluator.evaluate(request)
-        tenant = self.tenant.evaluator.evaluate(request, conforms=self._one_schema and not platform.malformed)
+        tenant = self.tenant.evaluator.evaluate(request, conforms=self._one_schema)
         known = self._outcomes.get((id(platform), id(tenant)))
         if known is None or known[0] is not platform or known[1] is not tenant:
             known = (platform, tenant, self._combined(platform, tenant))

@@ -1,7 +1,8 @@
 """Whether a request is of the types that the schema declares.
 
 One rule: the compiled evaluator sees nothing else, so that what was validated when it was published cannot be surprised
-by a wrong type. Rules: https://docs.cedarpolicy.com/policies/validation.html
+by a wrong type. Faults name attributes and types, never values.
+Rules: https://docs.cedarpolicy.com/policies/validation.html
 """
 
 from collections.abc import Callable, Mapping
@@ -9,7 +10,7 @@ from typing import Any
 
 from triskel.policy.cedar.extensions import Datetime, Decimal, Duration, IpAddress
 from triskel.policy.cedar.request import Entity, Request
-from triskel.policy.cedar.schema import Attribute, EntityType, Schema, Type
+from triskel.policy.cedar.schema import ActionType, Attribute, EntityType, Schema, Type
 from triskel.policy.cedar.values import LONG_MAX, LONG_MIN, FrozenRecord, Uid, type_name
 
 _CLASSES: dict[str, type] = {
@@ -25,66 +26,71 @@ _CLASSES: dict[str, type] = {
     "duration": Duration,
 }
 
-_CHECKER_NAMES: dict[str, Any] = {"__builtins__": {}, "len": len, "str": str, "int": int, "bool": bool, "frozenset": frozenset}
+_CHECKER_NAMES: dict[str, Any] = {
+    "__builtins__": {},
+    "len": len,
+    "str": str,
+    "int": int,
+    "bool": bool,
+    "frozenset": frozenset,
+    "KeyError": KeyError,
+}
 
-_Checker = Callable[[Mapping[str, Any]], bool]
-"""Whether a record is of a type; KeyError where a required attribute is missing."""
+Checker = Callable[[Mapping[str, Any]], bool]
+"""Whether the attributes of a record are of their types: all that are required, and no others than are declared."""
 
 
-class Conformance:
-    """The checks of one schema. Each is generated when it is first needed."""
+class Question:
+    """What one action may be asked about: the types of the principal and the resource, and the context."""
 
-    __slots__ = ("_contexts", "_entities", "schema")
+    __slots__ = ("_action", "_early", "conforms", "principals", "resources")
+
+    def __init__(self, action: ActionType, *, early: bool) -> None:
+        """`early`: late attributes of the context may be missing."""
+        self._action = action
+        self._early = early
+        self.principals = frozenset(action.principals)
+        self.resources = frozenset(action.resources)
+        self.conforms: Checker = _checker(action.context, early=early)
+
+    def fault(self, request: Request) -> str | None:
+        """What is wrong with a request, its entities' attributes apart, or None."""
+        principal, action, resource, context, _ = request
+        if principal.uid.type not in self.principals:
+            return f"{principal.uid.type} cannot be the principal of {action}"
+        if resource.uid.type not in self.resources:
+            return f"{resource.uid.type} cannot be the resource of {action}"
+        if not self.conforms(context):
+            return f"context: {_difference(context, self._action.context, early=self._early)}"
+        return None
+
+
+class EntityTypes:
+    """Whether entities are of the types that a schema declares."""
+
+    __slots__ = ("_checkers", "_schema")
 
     def __init__(self, schema: Schema) -> None:
-        self.schema = schema
-        self._contexts: dict[tuple[Uid, bool], _Checker] = {}
-        self._entities: dict[str, _Checker] = {}
+        self._schema = schema
+        self._checkers: dict[str, Checker] = {}
 
-    def fault(self, request: Request, *, early: bool = False) -> str | None:
-        """What is wrong with the request, or None. `early`: late attributes of the context may be missing."""
-        action = self.schema.actions.get(request.action)
-        if action is None:
-            return f"the schema has no action {request.action}"
-        principal, resource = request.principal, request.resource
-        if principal.uid.type not in action.principals:
-            return f"{principal.uid.type} cannot be the principal of {request.action}"
-        if resource.uid.type not in action.resources:
-            return f"{resource.uid.type} cannot be the resource of {request.action}"
-        conforms = self._contexts.get((request.action, early))
-        if conforms is None:
-            conforms = self._contexts[request.action, early] = _checker(action.context, early=early)
-        if not _holds(conforms, request.context):
-            return f"context: {_difference(request.context, action.context, early=early)}"
-        return (
-            self._entity_fault(principal)
-            or self._entity_fault(resource)
-            or (next(filter(None, map(self._entity_fault, request.others.values())), None) if request.others else None)
-        )
-
-    def _entity_fault(self, entity: Entity) -> str | None:
+    def fault(self, entity: Entity) -> str | None:
+        """What is wrong with an entity, or None."""
         name = entity.uid.type
-        declared = self.schema.entities.get(name)
+        declared = self._schema.entities.get(name)
         if declared is None:
             return f"the schema has no entity type {name}"
-        conforms = self._entities.get(name)
+        conforms = self._checkers.get(name)
         if conforms is None:
-            conforms = self._entities[name] = _checker(declared.attributes)
-        if not _holds(conforms, entity.attributes):
+            conforms = self._checkers[name] = _checker(declared.attributes)
+        if not conforms(entity.attributes):
             return f"{name}: {_difference(entity.attributes, declared.attributes)}"
         if entity.tags or declared.ids is not None:
             return _unusual_fault(entity, declared)
         return None
 
 
-def _holds(checker: _Checker, values: Mapping[str, Any]) -> bool:
-    try:
-        return checker(values)
-    except KeyError:
-        return False
-
-
-def _checker(attributes: Mapping[str, Attribute], *, early: bool = False) -> _Checker:
+def _checker(attributes: Mapping[str, Attribute], *, early: bool = False) -> Checker:
     """A generated function that tests one attribute after the other. As in `codegen`, no word of a schema is source."""
     lines: list[str] = []
     constants: list[Any] = []
@@ -92,57 +98,57 @@ def _checker(attributes: Mapping[str, Attribute], *, early: bool = False) -> _Ch
     for name, attribute in sorted(attributes.items()):
         key = f"k{len(constants)}"
         constants.append(name)
-        test = [f"  v = c[{key}]", *_tests(attribute.type, constants)]
+        test = [f"   v = c[{key}]", *_tests(attribute.type, constants)]
         if attribute.required and not (early and attribute.late):
             required += 1
             lines += test
         else:
-            lines += [f"  if {key} in c:", "   n += 1", *(f" {line}" for line in test)]
+            lines += [f"   if {key} in c:", "    n += 1", *(f" {line}" for line in test)]
     parameters = ", ".join(f"k{i}" for i in range(len(constants)))
-    source = f"def maker({parameters}):\n def check(c):\n  n = {required}\n"
+    head = [f"def maker({parameters}):", " def check(c):", "  try:", f"   n = {required}"]
+    tail = ["   return len(c) == n", "  except KeyError:", "   return False", " return check"]
     namespace = dict(_CHECKER_NAMES)
-    exec(source + "\n".join([*lines, "  return len(c) == n", " return check"]), namespace)  # noqa: S102 see the docstring
-    checker: _Checker = namespace["maker"](*constants)
+    exec("\n".join([*head, *lines, *tail]), namespace)  # noqa: S102 see the docstring
+    checker: Checker = namespace["maker"](*constants)
     return checker
 
 
 def _tests(kind: Type, constants: list[Any]) -> list[str]:
     """Statements that return False where `v` is not of the type."""
     if kind.kind in ("String", "Bool"):
-        return [f"  if v.__class__ is not {_CLASSES[kind.kind].__name__}: return False"]
+        return [f"   if v.__class__ is not {_CLASSES[kind.kind].__name__}: return False"]
     if kind.kind == "Long":
-        return [f"  if v.__class__ is not int or not {LONG_MIN} <= v <= {LONG_MAX}: return False"]
+        return [f"   if v.__class__ is not int or not {LONG_MIN} <= v <= {LONG_MAX}: return False"]
     if kind.element == Type("String"):
-        return ["  if v.__class__ is not frozenset: return False", "  for x in v:", "   if x.__class__ is not str: return False"]
+        each = ["   for x in v:", "    if x.__class__ is not str: return False"]
+        return ["   if v.__class__ is not frozenset: return False", *each]
     constants.append(lambda value: _is(value, kind))
-    return [f"  if not k{len(constants) - 1}(v): return False"]
-
-
-def _is_long(value: int) -> bool:
-    return LONG_MIN <= value <= LONG_MAX
+    return [f"   if not k{len(constants) - 1}(v): return False"]
 
 
 def _is(value: Any, kind: Type) -> bool:
     """Whether a value, or a frozen element of a set, is of the type."""
-    if kind.kind == "Bool" and value.__class__ is tuple:
-        return True
-    if kind.kind == "Record" and value.__class__ is FrozenRecord:
-        return _is(dict(value.items), kind)
     of_class: object = value.__class__
+    if kind.kind == "Bool" and of_class is tuple:
+        return True
+    if kind.kind == "Record" and of_class is FrozenRecord:
+        return _is(dict(value.items), kind)
     if of_class is not _CLASSES[kind.kind]:
         return False
     if kind.element is not None:
         return all(_is(item, kind.element) for item in value)
     if kind.attributes is not None:
-        known = kind.attributes
-        return all(name in known and _is(item, known[name].type) for name, item in value.items()) and all(
-            name in value for name, attribute in known.items() if attribute.required
-        )
-    return value.type == kind.entity if kind.entity else kind.kind != "Long" or _is_long(value)
+        return _is_record(value, kind.attributes)
+    return (not kind.entity or value.type == kind.entity) and (kind.kind != "Long" or LONG_MIN <= value <= LONG_MAX)
+
+
+def _is_record(values: Mapping[str, Any], attributes: Mapping[str, Attribute]) -> bool:
+    declared = all(name in attributes and _is(value, attributes[name].type) for name, value in values.items())
+    return declared and all(name in values for name, attribute in attributes.items() if attribute.required)
 
 
 def _difference(values: Mapping[str, Any], attributes: Mapping[str, Attribute], *, early: bool = False) -> str:
-    """The first thing that is wrong, for a person. Names and types, never values."""
+    """The first thing that is wrong, for a person."""
     for name, attribute in sorted(attributes.items()):
         if name not in values:
             if attribute.required and not (early and attribute.late):

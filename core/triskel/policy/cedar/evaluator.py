@@ -5,19 +5,21 @@ denies, because a forbid that could not be evaluated might have held. Everything
 permit holds is denied. https://docs.cedarpolicy.com/auth/authorization.html
 """
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 from triskel.policy.cedar.annotations import Obliged
 from triskel.policy.cedar.codegen import Atom
-from triskel.policy.cedar.conformance import Conformance
+from triskel.policy.cedar.conformance import EntityTypes, Question
 from triskel.policy.cedar.policy import Policy, ScopeIndex, action_masks
 from triskel.policy.cedar.request import Entity, Request
 from triskel.policy.cedar.schema import Schema
 from triskel.policy.cedar.values import Fault, Uid
 
-_CACHE_ENTRIES = 8_192
-"""Remembered principals, resources and sets of candidates; a full table is emptied, so that nothing grows for ever."""
+_CACHED = 8_192
+"""Remembered entities, and sets of candidates; a full table is emptied, so that nothing grows for ever."""
+_CACHED_OUTCOMES = 256
+"""Remembered for each set of candidates."""
 
 
 class Evaluation(NamedTuple):
@@ -27,7 +29,6 @@ class Evaluation(NamedTuple):
     error denies, the forbids that hold, if any. `errors` are `policy id: what failed`, or `request: …` where the request
     is not of the schema's types. `shadow_policy_ids` are the shadow policies that would be determining if all were
     enforced; `shadow_errors` deny nothing. Obligations and teams are those of all determining permits, sorted.
-    `malformed` where the request is not of the schema's types.
     """
 
     allowed: bool
@@ -37,157 +38,215 @@ class Evaluation(NamedTuple):
     shadow_errors: tuple[str, ...] = ()
     obligations: tuple[Obliged, ...] = ()
     approval_teams: tuple[str, ...] = ()
-    malformed: bool = False
 
 
 _Conditional = tuple[Policy, tuple[Atom, ...]]
+_Failure = tuple[Policy, str]
+_Known = tuple[Entity, int, str | None]
+"""An entity, the policies whose scope holds it, and what is wrong with it or None."""
 
 
-class _Plan(NamedTuple):
+class _Plan:
     """The policies whose scope holds a request: those without conditions, and the others with theirs.
 
     For the precheck: the enforced forbids without late conditions; the enforced permits with their other conditions; and
-    whether one of these has none left.
+    whether one of these has none left. `outcomes` are by the bits of the conditional policies that hold.
     """
 
-    always: tuple[Policy, ...]
-    conditional: tuple[_Conditional, ...]
-    early_forbids: tuple[_Conditional, ...]
-    early_permits: tuple[_Conditional, ...]
-    open: bool
+    __slots__ = ("always", "conditional", "early_forbids", "early_permits", "open", "outcomes")
+
+    def __init__(self, found: Sequence[Policy]) -> None:
+        self.always = tuple(policy for policy in found if not policy.conditions)
+        conditional = [policy for policy in found if policy.conditions]
+        self.conditional = tuple((1 << i, *_conditional(policy)) for i, policy in enumerate(conditional))
+        forbids = [p for p in found if p.enforced and not p.permits and not any(c.late for c in p.conditions)]
+        permits = [p for p in found if p.enforced and p.permits]
+        self.early_forbids = tuple(_conditional(policy) for policy in forbids)
+        self.early_permits = tuple((p, tuple(c.holds for c in p.conditions if not c.late)) for p in permits)
+        self.open = any(not atoms for _, atoms in self.early_permits)
+        self.outcomes: dict[int, Evaluation] = {}
+
+    def outcome(self, hits: int, failures: Sequence[_Failure]) -> Evaluation:
+        """The decision, when these conditional policies hold, and remembered where nothing failed."""
+        held = [*self.always, *(policy for bit, policy, _ in self.conditional if hits & bit)]
+        if failures:
+            return _conclude(held, failures)
+        if len(self.outcomes) >= _CACHED_OUTCOMES:
+            self.outcomes.clear()
+        outcome = self.outcomes[hits] = _conclude(held, ())
+        return outcome
 
 
 class Evaluator:
     """A set of policies under a schema. Immutable but for its caches; safe to share between threads."""
 
-    __slots__ = ("_actions", "_conformance", "_outcomes", "_plans", "_principals", "_resources", "_scopes", "policies", "schema")
+    __slots__ = (
+        "_actions",
+        "_entity_types",
+        "_plans",
+        "_principals",
+        "_questions",
+        "_resources",
+        "_scopes",
+        "policies",
+        "schema",
+    )
 
     def __init__(self, schema: Schema, policies: Sequence[Policy]) -> None:
         self.schema = schema
         self.policies = tuple(policies)
-        self._conformance = Conformance(schema)
         self._actions = action_masks((p.action for p in policies), schema.action_ancestors)
         self._scopes = (ScopeIndex(p.principal for p in policies), ScopeIndex(p.resource for p in policies))
-        self._principals: dict[tuple[Uid, frozenset[Uid]], int] = {}
-        self._resources: dict[tuple[Uid, frozenset[Uid]], int] = {}
+        self._entity_types = EntityTypes(schema)
+        self._questions: tuple[dict[Uid, Question], dict[Uid, Question]] = ({}, {})
+        # By identity, which is cheap: entities are shared between requests. Each is kept, so that no id is used again.
+        self._principals: dict[int, _Known] = {}
+        self._resources: dict[int, _Known] = {}
         self._plans: dict[int, _Plan] = {}
-        self._outcomes: dict[tuple[str, ...], Evaluation] = {}
-
-    def fault(self, request: Request, *, early: bool = False) -> str | None:
-        """Where the request is not of the schema's types, or None. `early`: late attributes of the context may be missing."""
-        return self._conformance.fault(request, early=early)
 
     def evaluate(self, request: Request, *, conforms: bool = False) -> Evaluation:
-        """The decision. `conforms` says that `fault` has been asked under the same schema and found nothing."""
-        if not conforms:
-            fault = self._conformance.fault(request)
-            if fault is not None:
-                return Evaluation(allowed=False, errors=(f"request: {fault}",), malformed=True)
-        plan = self._plan(request)
-        held, errors = _held(plan.conditional, request)
-        held += plan.always
-        if errors:
-            return _conclude(held, errors)
-        key = tuple([policy.id for policy in held])
-        outcome = self._outcomes.get(key)
-        if outcome is None:
-            outcome = _conclude(held, errors)
-            if len(self._outcomes) >= _CACHE_ENTRIES:
-                self._outcomes.clear()
-            self._outcomes[key] = outcome
-        return outcome
+        """The decision. `conforms` says that another evaluator under the same schema has found the context well typed."""
+        try:
+            plan = self._plan(request, conforms=conforms, early=False)
+        except _Malformed as fault:
+            return Evaluation(allowed=False, errors=(f"request: {fault}",))
+        return _decided(plan, request)
+
+    def evaluate_untyped(self, request: Request) -> Evaluation:
+        """The decision on a request whose types nobody has checked, by Cedar's rules for wrong types. Remembers nothing."""
+        return _decided(_Plan(self.candidates(request)), request)
 
     def precheck(self, request: Request, *, conforms: bool = False) -> Evaluation | None:
         """The denial, where nothing that a scan or a quote could tell would change it, or None.
 
-        A condition that reads a late attribute is unknown. Denied is what a forbid without unknown conditions holds, or
-        errs on, and what no permit can hold any more, whatever its unknown conditions.
+        Late attributes may be missing from the context, and a condition that reads one is unknown. Denied is what a forbid
+        without unknown conditions holds, or errs on, and what no permit can hold any more, whatever its unknown conditions.
         """
-        if not conforms:
-            fault = self._conformance.fault(request, early=True)
-            if fault is not None:
-                return Evaluation(allowed=False, errors=(f"request: {fault}",), malformed=True)
-        plan = self._plan(request)
+        try:
+            plan = self._plan(request, conforms=conforms, early=True)
+        except _Malformed as fault:
+            return Evaluation(allowed=False, errors=(f"request: {fault}",))
         if plan.early_forbids:
-            held, errors = _held(plan.early_forbids, request)
-            if held or errors:
-                return _conclude(held, errors)
+            held, failures = _held(plan.early_forbids, request)
+            if held or failures:
+                return _conclude(held, failures)
         if plan.open:
             return None
         for candidate in plan.early_permits:
-            held, errors = _held((candidate,), request)
             # A late condition before the one that erred might be false: only the whole evaluation may deny for it.
-            if held or errors:
+            if any(_held((candidate,), request)):
                 return None
         return Evaluation(allowed=False)
 
     def candidates(self, request: Request) -> tuple[Policy, ...]:
         """The policies whose scope holds the request, in the order of the bundle."""
-        plan = self._plan(request)
-        found = {*(policy.id for policy in plan.always), *(policy.id for policy, _ in plan.conditional)}
-        return tuple(policy for policy in self.policies if policy.id in found)
+        return _chosen(self.policies, self._mask(request))
 
-    def _plan(self, request: Request) -> _Plan:
-        principals, resources = self._scopes
-        mask = (
-            self._actions.get(request.action, 0)
-            & _remembered(self._principals, principals, request.principal)
-            & _remembered(self._resources, resources, request.resource)
-        )
+    def fault(self, request: Request, *, early: bool = False) -> str | None:
+        """Where the request is not of the schema's types, or None. `early`: late attributes of the context may be missing."""
+        try:
+            self._plan(request, conforms=False, early=early)
+        except _Malformed as fault:
+            return str(fault)
+        return None
+
+    def _plan(self, request: Request, *, conforms: bool, early: bool) -> _Plan:
+        """What is to be tried. Raises _Malformed."""
+        principal, action, resource, context, others = request
+        question = self._questions[early].get(action) or self._question(action, early=early)
+        _, principal_mask, principal_fault = self._known(self._principals, principal, 0)
+        _, resource_mask, resource_fault = self._known(self._resources, resource, 1)
+        if principal.uid.type not in question.principals or resource.uid.type not in question.resources:
+            raise _Malformed(question.fault(request))
+        if principal_fault is not None or resource_fault is not None:
+            raise _Malformed(principal_fault or resource_fault)
+        if not conforms and not question.conforms(context):
+            raise _Malformed(question.fault(request))
+        if others:
+            for other in others.values():
+                fault = self._entity_types.fault(other)
+                if fault is not None:
+                    raise _Malformed(fault)
+        mask = self._actions[action] & principal_mask & resource_mask
         plan = self._plans.get(mask)
         if plan is None:
-            if len(self._plans) >= _CACHE_ENTRIES:
+            if len(self._plans) >= _CACHED:
                 self._plans.clear()
-            plan = self._plans[mask] = self._planned(mask)
+            plan = self._plans[mask] = _Plan(_chosen(self.policies, mask))
         return plan
 
-    def _planned(self, mask: int) -> _Plan:
-        found = []
-        while mask:
-            low = mask & -mask
-            found.append(self.policies[low.bit_length() - 1])
-            mask ^= low
-        forbids = [p for p in found if p.enforced and not p.permits and not any(c.late for c in p.conditions)]
-        permits = [p for p in found if p.enforced and p.permits]
-        early_permits = tuple((p, tuple(c.holds for c in p.conditions if not c.late)) for p in permits)
-        return _Plan(
-            always=tuple(p for p in found if not p.conditions),
-            conditional=tuple(_conditional(p) for p in found if p.conditions),
-            early_forbids=tuple(_conditional(p) for p in forbids),
-            early_permits=early_permits,
-            open=any(not atoms for _, atoms in early_permits),
+    def _question(self, action: Uid, *, early: bool) -> Question:
+        declared = self.schema.actions.get(action)
+        if declared is None:
+            raise _Malformed(f"the schema has no action {action}")
+        question = self._questions[early][action] = Question(declared, early=early)
+        return question
+
+    def _known(self, table: dict[int, _Known], entity: Entity, variable: int) -> _Known:
+        known = table.get(id(entity))
+        if known is None or known[0] is not entity:
+            if len(table) >= _CACHED:
+                table.clear()
+            mask = self._scopes[variable].mask(entity.uid, entity.ancestors)
+            known = table[id(entity)] = (entity, mask, self._entity_types.fault(entity))
+        return known
+
+    def _mask(self, request: Request) -> int:
+        principal, resource = request.principal, request.resource
+        return (
+            self._actions.get(request.action, 0)
+            & self._scopes[0].mask(principal.uid, principal.ancestors)
+            & self._scopes[1].mask(resource.uid, resource.ancestors)
         )
+
+
+class _Malformed(Exception):
+    """The request is not of the schema's types. The message says where."""
+
+
+def _decided(plan: _Plan, request: Request) -> Evaluation:
+    principal, _, resource, c, _ = request
+    p, r = principal.attributes, resource.attributes
+    hits = 0
+    failures: list[_Failure] = []
+    for bit, policy, atoms in plan.conditional:
+        try:
+            for atom in atoms:
+                if not atom(p, r, c, request):
+                    break
+            else:
+                hits |= bit
+        except Exception as error:  # noqa: BLE001 whatever a policy raises denies
+            failures.append((policy, describe(error)))
+    outcome = None if failures else plan.outcomes.get(hits)
+    return plan.outcome(hits, failures) if outcome is None else outcome
+
+
+def _chosen(policies: Sequence[Policy], mask: int) -> tuple[Policy, ...]:
+    found = []
+    while mask:
+        low = mask & -mask
+        found.append(policies[low.bit_length() - 1])
+        mask ^= low
+    return tuple(found)
 
 
 def _conditional(policy: Policy) -> _Conditional:
     return policy, tuple(condition.holds for condition in policy.conditions)
 
 
-def _held(candidates: Sequence[_Conditional], request: Request) -> tuple[list[Policy], list[tuple[Policy, str]]]:
-    """The candidates whose conditions hold, and the errors of those that err."""
+def _held(candidates: Iterable[_Conditional], request: Request) -> tuple[list[Policy], list[_Failure]]:
+    """The candidates all of whose conditions hold, and the ones that err."""
     p, r, c = request.principal.attributes, request.resource.attributes, request.context
     held: list[Policy] = []
-    errors: list[tuple[Policy, str]] = []
+    failures: list[_Failure] = []
     for policy, atoms in candidates:
         try:
-            for atom in atoms:
-                if not atom(p, r, c, request):
-                    break
-            else:
+            if all(atom(p, r, c, request) for atom in atoms):
                 held.append(policy)
         except Exception as error:  # noqa: BLE001 whatever a policy raises denies
-            errors.append((policy, describe(error)))
-    return held, errors
-
-
-def _remembered(known: dict[tuple[Uid, frozenset[Uid]], int], index: ScopeIndex, entity: Entity) -> int:
-    key = (entity.uid, entity.ancestors)
-    mask = known.get(key)
-    if mask is None:
-        if len(known) >= _CACHE_ENTRIES:
-            known.clear()
-        mask = known[key] = index.mask(*key)
-    return mask
+            failures.append((policy, describe(error)))
+    return held, failures
 
 
 def describe(error: Exception) -> str:
@@ -197,18 +256,17 @@ def describe(error: Exception) -> str:
     return str(error) if isinstance(error, Fault) else f"internal error: {type(error).__name__}"
 
 
-def _conclude(held: Sequence[Policy], errors: Sequence[tuple[Policy, str]]) -> Evaluation:
+def _conclude(held: Sequence[Policy], failures: Sequence[_Failure]) -> Evaluation:
     """The decision that the satisfied policies and the errors make."""
-    enforced = [policy for policy in held if policy.enforced]
-    faults = tuple(sorted(f"{policy.id}: {what}" for policy, what in errors if policy.enforced))
-    forbids = _ids(policy for policy in enforced if not policy.permits)
-    permits = [policy for policy in enforced if policy.permits]
-    shadow_forbids = _ids(policy for policy in held if not policy.enforced and not policy.permits)
-    shadow_permits = _ids(policy for policy in held if not policy.enforced and policy.permits)
-    shadow = shadow_forbids or (() if forbids else shadow_permits)
-    shadow_errors = tuple(sorted(f"{policy.id}: {what}" for policy, what in errors if not policy.enforced))
-    if forbids or faults or not permits:
-        return Evaluation(False, forbids, faults, shadow, shadow_errors)
+    errors = tuple(sorted(f"{policy.id}: {what}" for policy, what in failures if policy.enforced))
+    shadow_errors = tuple(sorted(f"{policy.id}: {what}" for policy, what in failures if not policy.enforced))
+    forbids = _ids(policy for policy in held if policy.enforced and not policy.permits)
+    permits = [policy for policy in held if policy.enforced and policy.permits]
+    shadow = _ids(policy for policy in held if not policy.enforced and not policy.permits)
+    if not shadow and not forbids:
+        shadow = _ids(policy for policy in held if not policy.enforced and policy.permits)
+    if forbids or errors or not permits:
+        return Evaluation(False, forbids, errors, shadow, shadow_errors)
     return Evaluation(
         allowed=True,
         policy_ids=_ids(permits),
@@ -219,5 +277,5 @@ def _conclude(held: Sequence[Policy], errors: Sequence[tuple[Policy, str]]) -> E
     )
 
 
-def _ids(policies: Any) -> tuple[str, ...]:
+def _ids(policies: Iterable[Policy]) -> tuple[str, ...]:
     return tuple(sorted(policy.id for policy in policies))

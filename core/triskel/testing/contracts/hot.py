@@ -121,7 +121,7 @@ class WindowContract:
         clock.set_wall(clock.now_ms() // HOUR_MS * HOUR_MS + 10 * 60_000)
         limit = quota(3)
         assert await room(hot, clock, limit) == 3
-        with pytest.raises(RateLimited, match="`calls_per_hour` .* 0 left") as caught:
+        with pytest.raises(RateLimited, match=r"`calls_per_hour` .* 0 left") as caught:
             await hot.admit(admission(clock, limit))
         assert caught.value.retry_after_ms == 50 * 60_000
         clock.advance(50 * 60_000 - 1)

@@ -71,7 +71,7 @@ def request_of(document: Mapping[str, Any]) -> Request:
 def ours(text: str, requests: Sequence[Mapping[str, Any]]) -> list[Answer]:
     """What our evaluator says of each request."""
     evaluator = evaluator_of(text)
-    return [_answer(evaluator.evaluate(request_of(request), conforms=True)) for request in requests]
+    return [_answer(evaluator.evaluate_untyped(request_of(request))) for request in requests]
 
 
 def _answer(evaluation: Evaluation) -> Answer:
