@@ -163,6 +163,7 @@ class System:
         await self.load_policies()
         self._begin(self.sequencer.run())
         self._begin(self._exchange_signals())
+        self._bearer_tokens.refresh()
 
     async def load_policies(self) -> None:
         """Take the active bundles into use, all at once. What was in use stays where one of them cannot be loaded."""

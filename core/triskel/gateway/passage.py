@@ -303,6 +303,7 @@ def denial(decision: Decision, audit_id: str) -> PolicyDenied:
 
 
 def outcome_of(error: TriskelError) -> str:
+    """What the record of a call says that ended in `error`."""
     if isinstance(error, PolicyDenied):
         return "denied"
     if isinstance(error, ApprovalRequired):

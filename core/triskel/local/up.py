@@ -127,6 +127,7 @@ class _Server(uvicorn.Server):
         self._greeting = greeting
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen, then greet."""
         await super().startup(sockets)
         if self.started:
             print(self._greeting, flush=True)

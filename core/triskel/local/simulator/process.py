@@ -134,6 +134,7 @@ class _Parent(asyncio.Protocol):
         self._on_end = on_end
 
     def eof_received(self) -> None:
+        """Whoever held the other end is gone."""
         self._on_end()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  the loop's signature

@@ -161,6 +161,7 @@ class _Full(asyncio.Protocol):
     """A connection that there is no room for."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Turn the connection away."""
         transport.close()
 
 
