@@ -29,6 +29,9 @@ class Result:
     """What was seen. Latencies in milliseconds; `cpu_s` is the generator's own."""
 
     calls: int = 0
+    """Answers that count: those to requests after the lead."""
+    answered: int = 0
+    """All of them."""
     errors: int = 0
     first_error: str = ""
     seconds: float = 0.0
@@ -107,6 +110,7 @@ def whole(port: int, requests: list[bytes], connections: int, seconds: float, le
                 partial[descriptor] = data
                 continue
             at = now()
+            result.answered += 1
             if data[9:12] != b"200":
                 result.errors += 1
                 result.first_error = result.first_error or data[:2000].decode("latin-1")
@@ -164,7 +168,7 @@ def streams(port: int, requests: list[bytes], connections: int, each: int) -> Re
         result.seconds, result.cpu_s = (now() - begun) / 1e9, time.process_time() - cpu_from
     finally:
         pool.close()
-    result.calls = len(taken_ns)
+    result.calls = result.answered = len(taken_ns)
     result.first_ms = percentile(first_ns, 50) / 1e6
     return _with_latencies(result, taken_ns)
 

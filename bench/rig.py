@@ -23,7 +23,7 @@ from triskel.local import bootstrap
 from triskel.local.clouds import RunningCloud, SimulatedClouds
 from triskel.local.home import Home
 
-READY_S = 30.0
+ROOT = Path(__file__).parents[1]
 DIRECT_CLOUD = "aws"
 """The simulated cloud that is asked without the gateway."""
 
@@ -114,7 +114,7 @@ class Generator:
 
     def __init__(self) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "bench.load"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [sys.executable, "-m", "bench.load"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT
         )
 
     def run(self, **order: Any) -> dict[str, Any]:
@@ -143,8 +143,8 @@ class Rig:
 
 
 @contextlib.asynccontextmanager
-async def rig(folder: Path) -> AsyncIterator[Rig]:
-    """Start everything, with its data in `folder`; stop it at the end."""
+async def rig(folder: Path, profile: Path | None = None) -> AsyncIterator[Rig]:
+    """Start everything, with its data in `folder`; stop it at the end. `profile`: run the gateway under cProfile, kept there."""
     chosen = cores()
     home = Home(folder / "data")
     home.prepare()
@@ -157,7 +157,7 @@ async def rig(folder: Path) -> AsyncIterator[Rig]:
         with on(chosen.rest):
             generator = Generator()
         try:
-            async with _gateway(folder, home, clouds, chosen) as gateway:
+            async with _gateway(folder, home, clouds, chosen, profile) as gateway:
                 yield Rig(
                     gateway=gateway,
                     direct=Peer(port=direct.port, key=direct.key, pids=_pids(clouds.running.values())),
@@ -171,12 +171,15 @@ async def rig(folder: Path) -> AsyncIterator[Rig]:
 
 
 @contextlib.asynccontextmanager
-async def _gateway(folder: Path, home: Home, clouds: SimulatedClouds, chosen: Cores) -> AsyncIterator[Peer]:
+async def _gateway(
+    folder: Path, home: Home, clouds: SimulatedClouds, chosen: Cores, profile: Path | None
+) -> AsyncIterator[Peer]:
     config = folder / "triskel.yaml"
     # JSON is YAML.
     config.write_text(json.dumps(configuration(clouds)))
     key = await demo_key(home)
-    command = [sys.executable, "-m", "triskel.cli", "serve", "--port", "0", "--config", str(config)]
+    profiler = [] if profile is None else ["-m", "cProfile", "-o", str(profile)]
+    command = [sys.executable, *profiler, "-m", "triskel.cli", "serve", "--port", "0", "--config", str(config)]
     with (folder / "log").open("wb") as log, on(chosen.gateway):
         process = subprocess.Popen(
             [*command, "--data-dir", str(home.directory)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, text=True

@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import os
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -107,20 +108,17 @@ def gateway(running_clouds: Clouds, issuers: Issuers, tmp_path_factory: pytest.T
 @pytest.fixture
 def start(clouds: Clouds, tmp_path: Path) -> Iterator[Start]:
     """Starts a `triskel serve` of the test's own, impatient with providers; `more` are sections of its configuration."""
-    running: list[Triskel] = []
     numbers = itertools.count(1)
+    with ExitStack() as running:
 
-    def one(directory: Path | None = None, **more: Any) -> Triskel:
-        directory = directory or tmp_path / f"data{next(numbers)}"
-        clouds.give_keys(directory)
-        served = serve(directory, clouds.configuration(**{"timeouts": IMPATIENT, **more}))
-        running.append(served)
-        served.key = make_key(directory, "acme")
-        return served
+        def one(directory: Path | None = None, **more: Any) -> Triskel:
+            directory = directory or tmp_path / f"data{next(numbers)}"
+            clouds.give_keys(directory)
+            served = running.enter_context(serve(directory, clouds.configuration(**{"timeouts": IMPATIENT, **more})))
+            served.key = make_key(directory, "acme")
+            return served
 
-    yield one
-    for served in running:
-        served.__exit__(None, None, None)
+        yield one
 
 
 @pytest.fixture

@@ -49,7 +49,7 @@ class TestFileSecrets(SecretsContract):
     async def test_a_file_that_others_may_use_is_refused(self, secrets: FileSecrets, tmp_path: Path, mode: int) -> None:
         """The message says how to mend it; where a platform mounts files so, the check is off."""
         put(tmp_path, "open", b"abc", mode)
-        with pytest.raises(ConfigurationInvalid, match="`open` is open to others .*0600"):
+        with pytest.raises(ConfigurationInvalid, match=r"`open` is open to others .*0600"):
             await secrets.secret("open")
         assert await FileSecrets(tmp_path, private=False).secret("open") == "abc"
 

@@ -42,14 +42,17 @@ class FileSecrets:
         except OSError as fault:
             reason = os.strerror(fault.errno or 0).lower()
             raise missing_secret(f"secret `{name}` cannot be read: {reason}") from None
-        with os.fdopen(descriptor, "rb") as file:
+        try:
             about = os.fstat(descriptor)
             if not stat.S_ISREG(about.st_mode):
                 raise missing_secret(f"secret `{name}` is not a file")
             if self._private and about.st_mode & _OTHERS:
                 mode = stat.S_IMODE(about.st_mode)
                 raise missing_secret(f"secret `{name}` is open to others (mode {mode:04o}): make it 0600")
-            data = file.read(_MAX_BYTES + 1)
+            with os.fdopen(descriptor, "rb", closefd=False) as file:
+                data = file.read(_MAX_BYTES + 1)
+        finally:
+            os.close(descriptor)
         return _decoded(name, data)
 
 

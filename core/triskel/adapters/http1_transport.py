@@ -17,7 +17,7 @@ from triskel.adapters.http1_connection import Http1Connection, Http1Response
 from triskel.errors import UpstreamFault
 from triskel.ports.transport import UpstreamRequest, UpstreamResponse
 
-# Tokens and values of RFC 9110, sections 5.1 and 5.5: no line can be added and no header split.
+# Tokens and values of RFC 9110, sections 5.1 and 5.5.
 _HEADERS = re.compile(r"(?:[!#$%&'*+.^_`|~0-9A-Za-z-]+: [\t -~\x80-\xff]*\r\n)*")
 _METHOD = re.compile(r"[A-Z]{1,16}")
 _PATH = re.compile(r"[!-~]+")
@@ -102,7 +102,8 @@ class Http1Transport:
         if "user-agent" not in names:
             lines.append(self._agent)
         headers = "".join(lines)
-        if not _HEADERS.fullmatch(headers) or not _METHOD.fullmatch(request.method):
+        # As many lines as headers: none of them brought one of its own.
+        if headers.count("\n") != len(lines) or not _HEADERS.fullmatch(headers) or not _METHOD.fullmatch(request.method):
             raise UpstreamFault("a header for the provider has characters that HTTP does not allow")
         if request.body or request.method in {"POST", "PUT", "PATCH"}:
             headers = f"{headers}content-length: {len(request.body)}\r\n"

@@ -3,6 +3,7 @@
 import logging
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from triskel.audit.chain import Chain, Draft, Tail, extend
 from triskel.audit.heads import PublicKeys, Signer
@@ -23,6 +24,15 @@ class Raced(Exception):
     """Somebody else extended the chain first."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """Why a chain stands still, and the lowest journal position that it has not taken."""
+
+    position: int
+    why: str
+    may_mend: bool
+
+
 class Extender:
     """Extends chains. Holds still those that contradict their signed heads, or that the store refuses; the others go on."""
 
@@ -35,17 +45,27 @@ class Extender:
         self._clock = clock
         self._batch = batch
         self._tails = Tails(store, heads, {**trusted, signer.key_id: signer.public_key})
-        self._held: dict[Chain, tuple[int, str]] = {}
+        self._held: dict[Chain, _Held] = {}
 
     async def put(self, chain: Chain, drafts: Sequence[Draft]) -> None:
-        """Add to `chain` what is not in it. Raises Raced or Unavailable: then look at the store again."""
-        fresh = [draft for draft in drafts if not draft.recheck or not await self._is_chained(chain, draft)]
+        """Add to `chain` those of `drafts` that are not in it. Raises Raced or Unavailable: then look at the store again."""
+        if not drafts:
+            return
+        held = self._held.get(chain)
+        if held is not None:
+            self._hold(chain, drafts, held.why, may_mend=held.may_mend)
+            return
         try:
+            # The end first, then the look-ups: who writes in between makes the append fail, and everything is looked up again.
+            await self._tails.of(chain)
+            fresh = [draft for draft in drafts if not draft.recheck or not await self._is_chained(chain, draft)]
             for start in range(0, len(fresh), self._batch):
                 await self._append(chain, fresh[start : start + self._batch])
-        except (ChainBroken, CallerError, ValueError) as reason:
+        except ChainBroken as broken:
+            self._hold(chain, drafts, str(broken), may_mend=True)
+        except (CallerError, ValueError) as refusal:
             # What the store will never take must not keep it from what it would take.
-            self._hold(chain, min(draft.position for draft in fresh), str(reason))
+            self._hold(chain, drafts, str(refusal), may_mend=False)
 
     def is_held(self, chain: Chain) -> bool:
         """Whether the chain stands still."""
@@ -54,17 +74,17 @@ class Extender:
     @property
     def held_position(self) -> int | None:
         """The lowest journal position whose record a chain that stands still has not taken, or None."""
-        return min((position for position, _ in self._held.values()), default=None)
+        return min((held.position for held in self._held.values()), default=None)
 
     @property
     def fault(self) -> str:
         """Which chain stands still and why, or empty."""
-        return next((f"{tenant}/{shard}: {why}" for (tenant, shard), (_, why) in self._held.items()), "")
+        return next((f"{tenant}/{shard}: {held.why}" for (tenant, shard), held in self._held.items()), "")
 
     async def retry_held(self) -> bool:
-        """Look at the chains that stand still. True where one goes on: its records have to be read again."""
+        """Look at the broken chains. True where one was mended and goes on: its records have to be read again."""
         mended = False
-        for chain in tuple(self._held):
+        for chain in [chain for chain, held in self._held.items() if held.may_mend]:
             try:
                 await self._tails.of(chain)
             except ChainBroken:
@@ -82,8 +102,6 @@ class Extender:
         self._tails.forget()
 
     async def _append(self, chain: Chain, drafts: Sequence[Draft]) -> None:
-        if chain in self._held:
-            raise ChainBroken(self._held[chain][1])
         entries = extend(chain, await self._tails.of(chain), drafts)
         head = self._signer.sign(chain, Tail(entries[-1].seq, entries[-1].hash), self._clock.now_ms())
         if not await self._store.append_entries(entries, head):
@@ -96,8 +114,10 @@ class Extender:
             return False
         return draft.kind is EntryKind.OPENED or found[0].kind in (EntryKind.CLOSED, draft.kind)
 
-    def _hold(self, chain: Chain, position: int, why: str) -> None:
-        held = self._held.get(chain)
-        if held is None:
+    def _hold(self, chain: Chain, drafts: Sequence[Draft], why: str, *, may_mend: bool) -> None:
+        position = min(draft.position for draft in drafts)
+        if chain in self._held:
+            position = min(position, self._held[chain].position)
+        else:
             _log.error("the audit chain of `%s`, shard %d, is not continued: %s", *chain, why)
-        self._held[chain] = (min(position, held[0]) if held else position, why)
+        self._held[chain] = _Held(position, why, may_mend)

@@ -5,6 +5,7 @@
      "target": {"kind", "name"}, "effect_key",
      "decision": {"id", "verdict", "policies", "reasons", "obligations": [{"kind", "argument"}], "approval_teams",
                   "shadow_policies", "errors", "bundle_hash", "entities_hash", "facts": {"input", "output"}},
+     "estimates": {"tokens", "cost_micro_usd", "clouds"},
      "findings": [{"stage", "part", "type", "category", "start", "end", "confidence", "validator", "value_hash"}],
      "outcome", "reason", "route", "attempts": [{"route", "outcome", "status", "latency_ms"}],
      "usage": {"input_tokens", "output_tokens", "cached_tokens", "estimated"}, "cost_usd", "cost_micro_usd",
@@ -54,6 +55,11 @@ def view(entry: Entry) -> dict[str, Any]:
         "effect_key": intent.effect_key,
         "decision": _decision(intent, outcome),
         "findings": findings,
+        "estimates": {
+            "tokens": intent.token_estimate,
+            "cost_micro_usd": intent.cost_estimate,
+            "clouds": list(intent.clouds),
+        },
         **_ending(outcome),
         "reason": None if body.reason is msgspec.UNSET else body.reason,
         "request_hash": intent.request_hash or None,
@@ -81,8 +87,13 @@ def _decision(intent: Intent, outcome: Outcome | None) -> dict[str, Any]:
 
 
 def _facts(decision: Decision) -> dict[str, Any]:
-    facts: dict[str, Any] = msgspec.to_builtins(decision.facts)
-    return facts
+    facts = decision.facts
+    return {
+        "data_classes": list(facts.data_classes),
+        "finding_types": list(facts.finding_types),
+        "finding_count": facts.finding_count,
+        "injection_risk": facts.injection_risk,
+    }
 
 
 def _findings(stage: str, findings: Iterable[FindingRecord]) -> list[dict[str, Any]]:
@@ -99,7 +110,7 @@ def _ending(outcome: Outcome | None) -> dict[str, Any]:
     return {
         "outcome": outcome.outcome,
         "route": outcome.route or None,
-        "attempts": msgspec.to_builtins(outcome.attempts),
+        "attempts": list(msgspec.to_builtins(outcome.attempts)),
         "usage": msgspec.to_builtins(outcome.usage),
         "cost_usd": usd(MicroUsd(outcome.cost_micro_usd)),
         "cost_micro_usd": outcome.cost_micro_usd,

@@ -30,7 +30,10 @@ VERSION = 1
 
 
 class Intent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """What is about to be done, and who let it. Hashes are salted; times are milliseconds since the epoch."""
+    """What is about to be done, and who let it. Hashes are salted; times are milliseconds since the epoch.
+
+    With the estimates it holds all that the policies saw, so that the decision can be made again.
+    """
 
     audit_id: str
     call_id: str
@@ -45,6 +48,9 @@ class Intent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     decision: Decision
     request_hash: str = ""
     findings: tuple[FindingRecord, ...] = ()
+    token_estimate: int = 0
+    cost_estimate: int = 0
+    clouds: tuple[str, ...] = ()
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True, gc=False):

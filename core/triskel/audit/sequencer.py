@@ -75,7 +75,8 @@ class Sequencer:
         """`epoch` names this life of the process, `trusted` holds keys that signed earlier heads.
 
         `sole` says that no other process writes to this journal, so that an open call of another epoch will never end.
-        Where others do, open calls are given up by their deadline alone.
+        Where others do, open calls are given up by their deadline alone, and every record is looked up before it is chained:
+        another sequencer may have been faster.
         """
         self._journal = journal
         self._clock = clock
@@ -207,6 +208,8 @@ class Sequencer:
         self._intake.release(now_ns + 1 if at_end and release_all else now_ns - self._pace.grace_ms * _NS_PER_MS)
 
     def _may_be_chained(self, epoch: str, position: int) -> bool:
+        if not self._sole:
+            return True
         return position <= self._recheck_through or (self._recovering and epoch != self._epoch)
 
     def _is_gone(self, epoch: str) -> bool:

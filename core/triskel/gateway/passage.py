@@ -234,6 +234,9 @@ class Passage:
             decision=self._input_decision or guard.undecided(call),
             request_hash=self.inspection.request_hash,
             findings=self.inspection.findings,
+            token_estimate=self.quote.tokens_bound,
+            cost_estimate=self.quote.cost_bound,
+            clouds=tuple(sorted(self.quote.clouds)),
         )
 
     async def _settle(self, outcome: str) -> None:

@@ -72,6 +72,9 @@ def an_intent(audit_id: str = "aud_1", tenant_id: str = "acme", **given: Any) ->
             "decision": a_decision(),
             "request_hash": "d" * 64,
             "findings": (FINDING,),
+            "token_estimate": 70,
+            "cost_estimate": 500,
+            "clouds": ("aws", "gcp"),
             **given,
         }
     )

@@ -11,7 +11,7 @@ _VERSIONS = "CREATE TABLE IF NOT EXISTS schema_version (version INTEGER PRIMARY 
 
 def known_version() -> int:
     """The newest version that this program knows."""
-    return _migrations()[-1][0]
+    return migrations()[-1][0]
 
 
 def stored_version(connection: sqlite3.Connection) -> int:
@@ -32,7 +32,7 @@ def migrate(connection: sqlite3.Connection) -> None:
         stored = stored_version(connection)  # again, because another process may have migrated while we waited
         refuse_newer(stored)
         connection.execute(_VERSIONS)
-        for version, name, script in _migrations():
+        for version, name, script in migrations():
             if version > stored:
                 for statement in _statements(script):
                     connection.execute(statement)
@@ -50,7 +50,7 @@ def refuse_newer(stored: int) -> None:
         raise Unavailable(f"the store has schema {stored} and this version knows {known_version()}: a newer Triskel wrote it")
 
 
-def _migrations() -> list[tuple[int, str, str]]:
+def migrations() -> list[tuple[int, str, str]]:
     """(version, name, SQL), by version."""
     folder = resources.files("triskel.adapters.sqlite_store") / "migrations"
     files = sorted((file for file in folder.iterdir() if file.name.endswith(".sql")), key=lambda file: file.name)

@@ -5,13 +5,13 @@ One rule: this is the only file that imports `cedarpy` (extra `triskel[authoring
 
 import json
 import re
-from bisect import bisect_left
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from triskel.errors import ConfigurationInvalid
 from triskel.policy.cedar.annotations import read_id, read_meaning
 from triskel.policy.cedar.expression import UnsupportedPolicy
+from triskel.policy.cedar.locate import parse_error_offset, quoted_offset, validation_error_offset
 from triskel.policy.cedar.schema import Schema, SchemaInvalid
 from triskel.policy.cedar.schema_text import parse_schema
 from triskel.policy.cedar.source import Source
@@ -27,6 +27,12 @@ MAX_BRACKETS = 48
 
 _QUOTED = re.compile(r"`([^`]+)`")
 _TOO_EARLY = "unexpected end of input"
+_HINTS = {
+    "access to optional attribute": "ask with `has` before it is read",
+    "unable to find an applicable action": "no action of the schema takes such a principal and resource",
+    "unrecognized action": "see the actions of the schema",
+    "unrecognized entity type": "see the entity types of the schema",
+}
 
 
 class Written(NamedTuple):
@@ -131,7 +137,9 @@ def _parse_one(source: Source, statement: list[Token], *, annotated: bool) -> Wr
     try:
         document = json.loads(_cedar().policies_to_json_str(text))
     except ValueError as error:
-        raise _Misplaced(_offset_of(source.text, statement, str(error)), str(error).replace("\n", ": ")) from None
+        raise _Misplaced(
+            parse_error_offset(source.text, statement, str(error), _complains), str(error).replace("\n", ": ")
+        ) from None
     except RecursionError:
         raise _Misplaced(start, "a condition is too long or nested too deep") from None
     if document["templates"]:
@@ -143,37 +151,16 @@ def _parse_one(source: Source, statement: list[Token], *, annotated: bool) -> Wr
         if annotated:
             read_meaning(given, permits=est["effect"] == "permit")
     except UnsupportedPolicy as error:
-        raise _Misplaced(_offset_of_any(statement, str(error)), str(error)) from None
+        raise _Misplaced(quoted_offset(statement, str(error)), str(error)) from None
     return Written(est, name, source, statement)
 
 
-def _offset_of(text: str, statement: list[Token], message: str) -> int:
-    """Where a parse error is: at the first token that the parser does not accept after the ones before it."""
-    start = statement[0].start
-
-    def refused(count: int) -> bool:
-        last = statement[count - 1]
-        try:
-            _cedar().policies_to_json_str(text[start : last.start + len(last.text)])
-        except ValueError as error:
-            return not str(error).startswith(_TOO_EARLY)
-        return False
-
-    # An LR parser refuses a text as soon as no continuation could save it, so that the prefixes are sorted.
-    at = bisect_left(range(1, len(statement) + 1), True, key=refused)
-    if at == len(statement):
-        return statement[-1].start + len(statement[-1].text)
-    return _offset_of_any(statement, message) if statement[at].text == ";" else statement[at].start
-
-
-def _offset_of_any(statement: list[Token], message: str) -> int:
-    """Where the first word is that the message quotes, or the beginning."""
-    for quoted in _QUOTED.findall(message):
-        words = {quoted, quoted.lstrip("@"), f'"{quoted}"', quoted.rpartition("::")[2]}
-        for token in statement:
-            if token.text in words:
-                return token.start
-    return statement[0].start
+def _complains(text: str) -> bool:
+    try:
+        _cedar().policies_to_json_str(text)
+    except ValueError as error:
+        return not str(error).startswith(_TOO_EARLY)
+    return False
 
 
 def _repeated(written: Sequence[Written]) -> list[Place]:
@@ -183,27 +170,41 @@ def _repeated(written: Sequence[Written]) -> list[Place]:
         earlier = first.setdefault(policy.id, policy)
         if earlier is not policy:
             message = f"`@id` `{policy.id}` is taken by {earlier.source.name}:{earlier.line}"
-            places.append(_place(policy, message))
+            places.append(_place(policy, quoted_offset(policy.tokens, f"`{policy.id}`"), message))
     return places
 
 
-def _place(policy: Written, message: str) -> Place:
-    offset = _offset_of_any(policy.tokens, message)
+def _place(policy: Written, offset: int, message: str) -> Place:
     return Place(policy.source.name, *line_and_column(policy.source.text, offset), message)
 
 
 def _validated(written: Sequence[Written], schema: Source) -> list[Place]:
     cedar = _cedar()
-    result = cedar.validate_policies("\n".join(policy.text for policy in written), cedar.Schema.from_str(schema.text))
+    types = cedar.Schema.from_str(schema.text)
     places = []
-    for error in result.errors:
+    for error in cedar.validate_policies("\n".join(policy.text for policy in written), types).errors:
+        message = _bare(error)
         number = error.policy_id.removeprefix("policy")
-        message = re.sub(rf"^for policy `{error.policy_id}`, ", "", error.error)
-        if number.isdigit() and int(number) < len(written):
-            places.append(_place(written[int(number)], message))
-        else:
+        if not number.isdigit() or int(number) >= len(written):
             places.append(Place(schema.name, 1, 1, message))
+            continue
+        policy = written[int(number)]
+
+        def fails(text: str, message: str = message) -> bool:
+            return any(_bare(found) == message for found in cedar.validate_policies(text, types).errors)
+
+        offset = validation_error_offset(policy.source.text, policy.tokens, message, fails)
+        places.append(_place(policy, offset, message + _hint(message)))
     return places
+
+
+def _bare(error: Any) -> str:
+    """The message without the policy's position, which means nothing to its author."""
+    return re.sub(r"^for policy `policy\d+`, ", "", error.error)
+
+
+def _hint(message: str) -> str:
+    return next((f" ({hint})" for words, hint in _HINTS.items() if words in message), "")
 
 
 def _schema_place(text: str, message: str) -> tuple[int, int]:

@@ -85,9 +85,11 @@ class EntityTypes:
             conforms = self._checkers[name] = _checker(declared.attributes)
         if not conforms(entity.attributes):
             return f"{name}: {_difference(entity.attributes, declared.attributes)}"
-        if entity.tags or declared.ids is not None:
-            return _unusual_fault(entity, declared)
-        return None
+        allowed = self._schema.ancestor_types[name]
+        for ancestor in entity.ancestors:
+            if ancestor.type not in allowed:
+                return f"{name} cannot be in {ancestor.type}"
+        return _unusual_fault(entity, declared)
 
 
 def _checker(attributes: Mapping[str, Attribute], *, early: bool = False) -> Checker:
@@ -147,16 +149,25 @@ def _is_record(values: Mapping[str, Any], attributes: Mapping[str, Attribute]) -
     return declared and all(name in values for name, attribute in attributes.items() if attribute.required)
 
 
-def _difference(values: Mapping[str, Any], attributes: Mapping[str, Attribute], *, early: bool = False) -> str:
+def _difference(values: Mapping[str, Any], attributes: Mapping[str, Attribute], *, early: bool = False, path: str = "") -> str:
     """The first thing that is wrong, for a person."""
     for name, attribute in sorted(attributes.items()):
         if name not in values:
             if attribute.required and not (early and attribute.late):
-                return f"attribute `{name}` is missing"
+                return f"attribute `{path}{name}` is missing"
         elif not _is(values[name], attribute.type):
-            return f"attribute `{name}` must be {_type_text(attribute.type)}, not {type_name(values[name])}"
+            return _reason(values[name], attribute.type, f"{path}{name}")
     unknown = sorted(str(name) for name in values if name not in attributes)
-    return f"attribute `{unknown[0]}` is not in the schema"
+    return f"attribute `{path}{unknown[0]}` is not in the schema"
+
+
+def _reason(value: Any, kind: Type, path: str) -> str:
+    if kind.attributes is not None and isinstance(value, dict):
+        return _difference(value, kind.attributes, path=f"{path}.")
+    if kind.kind == "Long" and value.__class__ is int:
+        return f"attribute `{path}` does not fit in 64 bits"
+    what = value.type if isinstance(value, Uid) else type_name(value)
+    return f"attribute `{path}` must be {_type_text(kind)}, not {what}"
 
 
 def _type_text(kind: Type) -> str:
@@ -171,6 +182,6 @@ def _unusual_fault(entity: Entity, declared: EntityType) -> str | None:
         return f"{name}: the schema does not list this id"
     if entity.tags and declared.tags is None:
         return f"{name}: the schema declares no tags"
-    if declared.tags is not None and not all(_is(value, declared.tags) for value in entity.tags.values()):
+    if entity.tags and declared.tags is not None and not all(_is(value, declared.tags) for value in entity.tags.values()):
         return f"{name}: a tag is not of the declared type"
     return None

@@ -1,5 +1,7 @@
 """Expressions as Cedar text, for people. One rule: what is written reads back as the same expression."""
 
+from collections.abc import Callable, Sequence
+
 from triskel.policy.cedar.expression import Expr
 from triskel.policy.cedar.values import Uid, quoted
 
@@ -45,50 +47,42 @@ def _text(node: Expr) -> str:
         return f"{_write(args[0], _BINDS[op])} {op} {_write(args[1], _BINDS[op] + 1)}"
     if op in ("contains", "containsAll", "containsAny", "hasTag", "getTag"):
         return f"{_write(args[0], _MEMBER)}.{op}({_write(args[1], _IF)})"
-    return _other(node)
+    return _WRITERS[op](*args)
 
 
-def _other(node: Expr) -> str:
-    op, args = node
-    match op:
-        case "literal":
-            return _literal(args[0])
-        case "var":
-            return str(args[0])
-        case "!" | "neg":
-            return f"{'!' if op == '!' else '-'}{_write(args[0], _MEMBER)}"
-        case "isEmpty":
-            return f"{_write(args[0], _MEMBER)}.isEmpty()"
-        case "if":
-            return f"if {_write(args[0], _IF)} then {_write(args[1], _IF)} else {_write(args[2], _IF)}"
-        case ".":
-            name = f".{args[1]}" if _is_name(args[1]) else f"[{quoted(args[1])}]"
-            return f"{_write(args[0], _MEMBER)}{name}"
-        case "has":
-            return f"{_write(args[0], _SUM)} has {args[1] if _is_name(args[1]) else quoted(args[1])}"
-        case _:
-            return _rare(node)
+def _if(test: Expr, then: Expr, other: Expr) -> str:
+    return f"if {_write(test, _IF)} then {_write(then, _IF)} else {_write(other, _IF)}"
 
 
-def _rare(node: Expr) -> str:
-    op, args = node
-    match op:
-        case "like":
-            pattern = "*".join(quoted(part)[1:-1].replace("*", "\\*") for part in args[1])
-            return f'{_write(args[0], _SUM)} like "{pattern}"'
-        case "is":
-            inside = "" if args[2] is None else f" in {_write(args[2], _SUM)}"
-            return f"{_write(args[0], _SUM)} is {args[1]}{inside}"
-        case "set":
-            return f"[{', '.join(_write(item, _IF) for item in args)}]"
-        case "record":
-            return f"{{{', '.join(f'{quoted(name)}: {_write(item, _IF)}' for name, item in args)}}}"
-        case _:
-            name, *operands = args
-            if name in _FUNCTIONS:
-                return f"{name}({', '.join(_write(operand, _IF) for operand in operands)})"
-            receiver, *rest = operands
-            return f"{_write(receiver, _MEMBER)}.{name}({', '.join(_write(operand, _IF) for operand in rest)})"
+def _attribute(base: Expr, name: str) -> str:
+    return _write(base, _MEMBER) + (f".{name}" if _is_name(name) else f"[{quoted(name)}]")
+
+
+def _has(base: Expr, name: str) -> str:
+    return f"{_write(base, _SUM)} has {name if _is_name(name) else quoted(name)}"
+
+
+def _like(base: Expr, parts: tuple[str, ...]) -> str:
+    pattern = "*".join(quoted(part)[1:-1].replace("*", "\\*") for part in parts)
+    return f'{_write(base, _SUM)} like "{pattern}"'
+
+
+def _is(base: Expr, kind: str, inside: Expr | None) -> str:
+    return f"{_write(base, _SUM)} is {kind}" + ("" if inside is None else f" in {_write(inside, _SUM)}")
+
+
+def _record(*fields: tuple[str, Expr]) -> str:
+    return f"{{{', '.join(f'{quoted(name)}: {_write(item, _IF)}' for name, item in fields)}}}"
+
+
+def _call(name: str, *operands: Expr) -> str:
+    if name in _FUNCTIONS:
+        return f"{name}({_listed(operands)})"
+    return f"{_write(operands[0], _MEMBER)}.{name}({_listed(operands[1:])})"
+
+
+def _listed(items: Sequence[Expr]) -> str:
+    return ", ".join(_write(item, _IF) for item in items)
 
 
 def _literal(value: object) -> str:
@@ -101,3 +95,20 @@ def _literal(value: object) -> str:
 
 def _is_name(text: str) -> bool:
     return text.isascii() and text.isidentifier() and text not in _RESERVED
+
+
+_WRITERS: dict[str, Callable[..., str]] = {
+    "literal": _literal,
+    "var": str,
+    "!": lambda arg: f"!{_write(arg, _MEMBER)}",
+    "neg": lambda arg: f"-{_write(arg, _MEMBER)}",
+    "isEmpty": lambda arg: f"{_write(arg, _MEMBER)}.isEmpty()",
+    "set": lambda *items: f"[{_listed(items)}]",
+    "if": _if,
+    ".": _attribute,
+    "has": _has,
+    "like": _like,
+    "is": _is,
+    "record": _record,
+    "call": _call,
+}

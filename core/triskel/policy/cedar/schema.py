@@ -67,6 +67,21 @@ class Schema:
         return {uid: action.ancestors for uid, action in self.actions.items()}
 
     @cached_property
+    def ancestor_types(self) -> Mapping[str, frozenset[str]]:
+        """The entity types that each entity type may be in, directly or not."""
+        return {name: frozenset(self._above(name)) for name in self.entities}
+
+    def _above(self, name: str) -> set[str]:
+        found: set[str] = set()
+        pending = list(self.entities[name].parents)
+        while pending:
+            parent = pending.pop()
+            if parent not in found:
+                found.add(parent)
+                pending += self.entities[parent].parents if parent in self.entities else ()
+        return found
+
+    @cached_property
     def late_attributes(self) -> frozenset[str]:
         """The names of context attributes that are late for any action."""
         contexts = (action.context for action in self.actions.values())

@@ -1,8 +1,8 @@
 r"""Detector files as people write them, turned into a pack.
 
 One rule: a file says everything about its detectors, and nothing is added here but spelling: `\s` is the four white bytes
-that all engines agree on, `<<name>>` is a macro of the file, and a gate that is not given is the expression with its last
-repeat taken at its least.
+that all engines agree on, `<<name>>` is a macro of the file, and a gate that is not given is the expression itself, an open
+end taken at its least.
 """
 
 import re
@@ -21,7 +21,7 @@ _FIELDS = {
     "id", "type", "category", "patterns", "confidence", "context", "context_confidence", "validator", "surfaces", "look_ahead",
     "tail", "risk", "silent", "source", "examples",
 }  # fmt: skip
-_LAST_REPEAT = re.compile(r"(\{[1-9]\d*),\d+\}(\)?)(?:\\b)?$")
+_LAST_REPEAT = re.compile(r"(\{[1-9]\d*),\d+\}(\)?)$")
 
 
 def data_folder() -> Traversable:
@@ -128,5 +128,5 @@ def spelled(regex: str, macros: Mapping[str, str]) -> str:
 
 
 def gate_of(regex: str) -> str:
-    """A cheaper expression that matches wherever this one does: its last repeat at its least, without what follows."""
+    """A cheaper expression that matches wherever this one does: its last repeat at its least, so that it ends once."""
     return _LAST_REPEAT.sub(r"\1}\2", regex)

@@ -12,20 +12,23 @@ from triskel.errors import ConfigurationInvalid
 from triskel.policy.scan.author import data_folder, write_pack
 from triskel.policy.scan.detector import Pack, canonical
 from triskel.policy.scan.pack import PACK_FILE, database_file, default_folder, enclosed
-from triskel.policy.scan.rules import gates_of
+from triskel.policy.scan.rules import gates_of, names_of
 
 
-def compile_database(pack: Pack) -> bytes:
-    """The serialised Hyperscan database of a pack's gates. Takes a second or two."""
+def compile_databases(pack: Pack) -> tuple[bytes, bytes]:
+    """The serialised Hyperscan databases of a pack's gates and of its context words. Takes a second or two."""
+    return _compiled(gates_of(pack), once=False), _compiled(names_of(pack), once=True)
+
+
+def _compiled(gates: dict[str, int], *, once: bool) -> bytes:
     import hyperscan  # noqa: PLC0415  only the builder needs the compiler
 
-    gates = gates_of(pack)
     database: Any = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK)
     database.compile(
         expressions=[gate.encode("ascii") for gate in gates],
         ids=list(gates.values()),
         elements=len(gates),
-        flags=[0] * len(gates),
+        flags=[hyperscan.HS_FLAG_SINGLEMATCH if once else 0] * len(gates),
     )
     serialised: bytes = hyperscan.dumpb(database)
     return serialised
@@ -40,7 +43,7 @@ def build(folder: Path) -> Pack:
     pack = write_pack(data_folder())
     folder.mkdir(parents=True, exist_ok=True)
     _replace(folder / PACK_FILE, canonical(pack))
-    _replace(folder / database_file(), enclosed(compile_database(pack), pack))
+    _replace(folder / database_file(), enclosed(compile_databases(pack), pack))
     return pack
 
 

@@ -4,7 +4,7 @@ One rule: what a fold does at a position depends on the text before it and never
 the same fold with a single step.
 """
 
-from triskel.policy.scan.gates import GATE_BITS, Gate
+from triskel.policy.scan.gates import GATE_BITS, GATE_MASK, Gate
 from triskel.policy.scan.rules import Book, Match, Rule, matches_of, settle
 from triskel.policy.scan.segments import (
     BLOCK_CAP_CHARS,
@@ -21,26 +21,26 @@ from triskel.policy.scan.segments import (
     soft_place,
 )
 
-_GATE_MASK = (1 << GATE_BITS) - 1
-
 
 def hits_behind(gate: Gate, data: bytes, start: int, end: int) -> list[int]:
     """The sorted hits that end behind `start` and not behind `end`, with the look-back in sight."""
     low = max(0, start - LOOK_BACK_CHARS)
-    window = data[low:end] if low or end < len(data) else data
-    first = (start - low + 1) << GATE_BITS
-    shift = low << GATE_BITS
-    return sorted([hit + shift for hit in gate.hits(window) if hit >= first])
+    hits = gate.hits(data[low:end] if low or end < len(data) else data)
+    if not hits:
+        return hits
+    first, shift = (start - low + 1) << GATE_BITS, low << GATE_BITS
+    return sorted([hit + shift for hit in hits if hit >= first])
 
 
 class ValueFold:
     """Finds values, segment by segment. Everything before `position` is decided."""
 
-    __slots__ = ("_block_refused_at", "_book", "_gate", "_open", "in_block", "position")
+    __slots__ = ("_block_refused_at", "_book", "_gate", "_names", "_open", "in_block", "position")
 
-    def __init__(self, book: Book, gate: Gate) -> None:
+    def __init__(self, book: Book, gate: Gate, names: Gate) -> None:
         self._book = book
         self._gate = gate
+        self._names = names
         self._open: Rule | None = None
         self._block_refused_at = -1
         self.in_block = False
@@ -123,7 +123,7 @@ class ValueFold:
         wanted: dict[Rule, None] = {}
         while index < len(hits):
             hit = hits[index]
-            at, gate = hit >> GATE_BITS, hit & _GATE_MASK
+            at, gate = hit >> GATE_BITS, hit & GATE_MASK
             if at > cut:
                 break
             index += 1
@@ -149,10 +149,9 @@ class ValueFold:
         self.position = cut
         return index
 
-    @staticmethod
-    def _take_segment(data: bytes, start: int, end: int, wanted: dict[Rule, None], out: list[Match]) -> None:
+    def _take_segment(self, data: bytes, start: int, end: int, wanted: dict[Rule, None], out: list[Match]) -> None:
         if wanted:
-            out += settle(matches_of(wanted, data, start, end, more=False))
+            out += settle(matches_of(wanted, data, start, end, self._names, more=False))
 
     def _take_run(self, data: bytes, start: int, end: int, out: list[Match]) -> None:
         """A run without a cut, up to its true end."""
@@ -184,9 +183,10 @@ class ValueFold:
             if until > start:
                 matches.append(Match(-rule.confidence, start, until, rule.confidence, rule))
         wanted: dict[Rule, None] = {}
-        for hit in hits_behind(self._gate, data, start, end + 1 if more else end):
-            wanted.update(dict.fromkeys(self._book.values.get(hit & _GATE_MASK, ())))
-        return matches + matches_of(wanted, data, start, end, more=more)
+        hits = hits_behind(self._gate, data, start, end + 1 if more else end)
+        for hit in hits:
+            wanted.update(dict.fromkeys(self._book.values.get(hit & GATE_MASK, ())))
+        return matches + matches_of(wanted, data, start, end, self._names, more=more)
 
 
 def _clusters(matches: list[Match]) -> list[tuple[int, int]]:
@@ -203,17 +203,18 @@ def _clusters(matches: list[Match]) -> list[tuple[int, int]]:
 class PhraseFold:
     """Finds phrases, paragraph by paragraph. A phrase belongs to the paragraph in which it ends."""
 
-    __slots__ = ("_book", "_gate", "position")
+    __slots__ = ("_book", "_gate", "_names", "position")
 
-    def __init__(self, book: Book, gate: Gate) -> None:
+    def __init__(self, book: Book, gate: Gate, names: Gate) -> None:
         self._book = book
         self._gate = gate
+        self._names = names
         self.position = 0
 
     def advance(self, data: bytes, *, final: bool, hits: list[int] | None = None) -> list[Match]:
         """What is found by moving on as far as `data` allows. `hits` are those of the whole data, sorted, if known."""
         book, out, index = self._book.phrases, list[Match](), 0
-        known = None if hits is None else [hit for hit in hits if hit & _GATE_MASK in book]
+        known = None if hits is None else [hit for hit in hits if hit & GATE_MASK in book]
         if not book or known == []:
             self.position = len(data)
         while self.position < len(data):
@@ -222,12 +223,15 @@ class PhraseFold:
                 if not final:
                     return out
                 end = len(data)
-            found = hits_behind(self._gate, data, start, end) if known is None else known
-            index = index if known is not None else 0
+            if known is None:
+                found = hits_behind(self._gate, data, start, end)
+                index = 0
+            else:
+                found = known
             wanted: dict[Rule, None] = {}
             while index < len(found) and found[index] >> GATE_BITS <= end:
-                wanted.update(dict.fromkeys(book.get(found[index] & _GATE_MASK, ())))
+                wanted.update(dict.fromkeys(book.get(found[index] & GATE_MASK, ())))
                 index += 1
-            out += matches_of(wanted, data, start, end, more=False)
+            out += matches_of(wanted, data, start, end, self._names, more=False)
             self.position = len(data) if known is not None and index == len(known) else end
         return out

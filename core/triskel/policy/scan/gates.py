@@ -4,11 +4,13 @@ One rule: an engine only proposes. It reports every (gate, end of a match) and m
 decided by the same code for all of them. So Hyperscan and RE2 cannot differ in what they find, only in how long it takes.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
 GATE_BITS = 12
 """A hit is `end << GATE_BITS | gate`: integers sort fast."""
+
+GATE_MASK = (1 << GATE_BITS) - 1
 
 
 class HitLimitReached(Exception):
@@ -75,39 +77,51 @@ def _note(gate: int, _start: int, end: int, _flags: int, found: list[int]) -> bo
     return True if len(found) > 10_000 and len(found) > (end >> 2) + 10_000 else None
 
 
+def gates_in(hits: list[int]) -> set[int]:
+    """The gates of some hits."""
+    return {hit & GATE_MASK for hit in hits}
+
+
 class Re2Gate:
-    """The same on RE2, where no Hyperscan database for this machine is at hand: slower, never different."""
+    """The same on RE2, where no Hyperscan database for this machine is at hand: slower, never different.
+
+    `once`: the first hit of a gate is enough.
+    """
 
     name = "re2"
-    __slots__ = ("_filter", "_searches")
+    __slots__ = ("_filter", "_once", "_searches")
 
-    def __init__(self, gates: Sequence[str]) -> None:
+    def __init__(self, gates: Iterable[str], *, once: bool = False) -> None:
         import re2  # noqa: PLC0415  a native library; a process that never scans does not load it
 
         options = re2_options()
         self._filter = re2.Filter()
+        count = 0
         for gate in gates:
             self._filter.Add(gate.encode("ascii"), options)
-        self._filter.Compile()
-        self._searches = [self._filter.re(index).search for index in range(len(gates))]
+            count += 1
+        if count:
+            self._filter.Compile()
+        self._once = once
+        self._searches = [self._filter.re(index).search for index in range(count)]
 
     def hits(self, data: bytes) -> list[int]:
         """See `Gate`."""
         found: list[int] = []
         limit = hit_limit(len(data)) + 10_000
-        for gate in self._filter.Match(data, True):
-            collect(self._searches[gate], gate, data, found, limit)
+        for gate in self._filter.Match(data, True) if self._searches else ():
+            collect(self._searches[gate], gate, data, found, limit, once=self._once)
         return found
 
 
-def collect(search: Callable[[bytes, int], Any], gate: int, data: bytes, found: list[int], limit: int) -> None:
+def collect(search: Callable[[bytes, int], Any], gate: int, data: bytes, found: list[int], limit: int, *, once: bool) -> None:
     """Adds a hit for each place at which the gate begins to match; matches may overlap."""
     match = search(data, 0)
     while match is not None:
         found.append(match.end() << GATE_BITS | gate)
         if len(found) > limit:
             raise HitLimitReached
-        match = search(data, match.start() + 1)
+        match = None if once else search(data, match.start() + 1)
 
 
 def re2_options() -> Any:

@@ -12,7 +12,7 @@ from pathlib import Path
 from triskel.errors import ConfigurationInvalid
 from triskel.policy.scan.detector import Pack, read_pack
 from triskel.policy.scan.gates import Gate, HyperscanGate, Re2Gate
-from triskel.policy.scan.rules import gates_of
+from triskel.policy.scan.rules import gates_of, names_of
 
 PACK_FILE = "pack.json"
 _MAGIC = b"triskel-hyperscan-1\n"
@@ -20,10 +20,14 @@ _MAGIC = b"triskel-hyperscan-1\n"
 
 @dataclass(frozen=True, slots=True)
 class LoadedPack:
-    """A pack with the engine that serves it. `fallback_reason` says why it is not Hyperscan, or is empty."""
+    """A pack with the engines that serve it: one over gates, one over context words.
+
+    `fallback_reason` says why it is not Hyperscan, or is empty.
+    """
 
     pack: Pack
     gate: Gate
+    names: Gate
     fallback_reason: str = ""
 
 
@@ -50,15 +54,15 @@ def load_pack(folder: Path | None = None, *, engine: str = "auto") -> LoadedPack
         raise ConfigurationInvalid(f"no detector pack `{PACK_FILE}`; `python -m triskel.policy.scan.build` makes it") from error
     reason = "re2 was asked for"
     if engine != "re2":
-        gate, reason = _database(place / database_file(), pack)
-        if gate is not None:
-            return LoadedPack(pack, gate)
+        engines, reason = _databases(place / database_file(), pack)
+        if engines is not None:
+            return LoadedPack(pack, *engines)
         if engine == "hyperscan":
             raise ConfigurationInvalid(f"no hyperscan database for this machine: {reason}")
-    return LoadedPack(pack, Re2Gate(list(gates_of(pack))), reason)
+    return LoadedPack(pack, Re2Gate(gates_of(pack)), Re2Gate(names_of(pack), once=True), reason)
 
 
-def _database(path: Path, pack: Pack) -> tuple[Gate | None, str]:
+def _databases(path: Path, pack: Pack) -> tuple[tuple[Gate, Gate] | None, str]:
     try:
         content = path.read_bytes()
     except OSError:
@@ -71,25 +75,27 @@ def _database(path: Path, pack: Pack) -> tuple[Gate | None, str]:
     except ImportError:
         return None, "the library is not installed"
     try:
-        return HyperscanGate(serialised), ""
+        return (HyperscanGate(serialised[0]), HyperscanGate(serialised[1])), ""
     except hyperscan.error as error:
         return None, f"it is for another library or processor ({type(error).__name__})"
 
 
-def enclosed(serialised: bytes, pack: Pack) -> bytes:
-    """A database as it is kept: what it was built from, its own hash, then itself."""
-    digest = hashlib.sha256(serialised).hexdigest()
-    return _MAGIC + f"{pack.hash} {digest}\n".encode("ascii") + serialised
+def enclosed(serialised: tuple[bytes, bytes], pack: Pack) -> bytes:
+    """Databases as they are kept: what they were built from, their hash and lengths, then themselves."""
+    body = serialised[0] + serialised[1]
+    digest = hashlib.sha256(body).hexdigest()
+    return _MAGIC + f"{pack.hash} {digest} {len(serialised[0])}\n".encode("ascii") + body
 
 
-def opened(content: bytes, pack: Pack) -> tuple[bytes | None, str]:
-    """The database inside, or None and the reason why it must not be used."""
+def opened(content: bytes, pack: Pack) -> tuple[tuple[bytes, bytes] | None, str]:
+    """The databases inside, or None and the reason why they must not be used."""
     if not content.startswith(_MAGIC):
         return None, "it is no database of ours"
-    header, _, serialised = content[len(_MAGIC) :].partition(b"\n")
-    hashes = header.decode("latin-1").split(" ")
-    if hashes[0] != pack.hash:
+    header, _, body = content[len(_MAGIC) :].partition(b"\n")
+    words = header.decode("latin-1").split(" ")
+    if words[0] != pack.hash:
         return None, "it was built from other definitions"
-    if len(hashes) != 2 or hashlib.sha256(serialised).hexdigest() != hashes[1]:
+    if len(words) != 3 or not words[2].isdigit() or hashlib.sha256(body).hexdigest() != words[1]:
         return None, "it is damaged"
-    return serialised, ""
+    first = int(words[2])
+    return (body[:first], body[first:]), ""

@@ -11,6 +11,7 @@ from triskel.errors import ConfigurationInvalid
 from triskel.model.call import Surface
 from triskel.model.finding import Category
 from triskel.policy.scan.detector import Detector, LookAhead, Pack, Pattern
+from triskel.policy.scan.gates import GATE_BITS, Gate, gates_in
 from triskel.policy.scan.segments import LOOK_BACK_CHARS
 from triskel.policy.scan.validators import VALIDATORS
 
@@ -35,11 +36,11 @@ class Rule:
     """One pattern of a detector on one surface."""
 
     __slots__ = (
-        "_compile", "_regex", "_word_groups", "_words", "category", "confidence", "context_confidence", "group", "id", "reads_back",
+        "_compile", "_regex", "_word_groups", "_words", "category", "confidence", "context_confidence", "group", "id", "named_by", "reads_back",
         "risk", "search", "silent", "tail", "type", "validate", "validator",
     )  # fmt: skip
 
-    def __init__(self, detector: Detector, pattern: Pattern, scale: int, compile_: Compile) -> None:
+    def __init__(self, detector: Detector, pattern: Pattern, scale: int, named_by: int, compile_: Compile) -> None:
         self.id = detector.id
         self.type = detector.type
         self.category = detector.category
@@ -54,6 +55,7 @@ class Rule:
         self.tail = re.compile(f"[{detector.tail}]*".encode("ascii")).match if detector.tail else None
         self._regex = pattern.regex.encode("ascii")
         self._compile = compile_
+        self.named_by = named_by
         self._words = frozenset(word.encode("latin-1") for word in detector.context if " " not in word)
         self._word_groups = tuple(f" {word} ".encode("latin-1") for word in detector.context if " " in word)
         self.search: Search = self._search_first
@@ -63,13 +65,8 @@ class Rule:
         self.search = self._compile(self._regex).search
         return self.search(window, position)
 
-    def matches(self, data: bytes, start: int, end: int, *, more: bool, near: bytes) -> list[Match]:
-        """The matches whose value lies in the segment. `more`: the segment is cut by force and the text goes on.
-
-        `near` are the words of the segment and its look-back.
-        """
-        if not self.confidence and not self._is_named_in(near):
-            return []
+    def matches(self, data: bytes, start: int, end: int, *, more: bool) -> list[Match]:
+        """The matches whose value lies in the segment. `more`: the segment is cut by force and the text goes on."""
         low = max(0, start - (LOOK_BACK_CHARS if self.reads_back else 1))
         window = data[low : end + 1] if more else data[low:end]
         found = self.search(window, 0 if self.reads_back else start - low)
@@ -108,26 +105,38 @@ def has_group(regex: str) -> bool:
     return re.search(r"(?<!\\)\((?!\?)", re.sub(r"\\\\|\[(?:\\.|[^\]\\])*\]", "", regex)) is not None
 
 
-_letters = re.compile(rb"[a-z\x80-\xff]+").findall
-_humps = re.compile(rb"(?<=[a-z])(?=[A-Z])").sub
+_letters = re.compile(rb"[A-Z]?[a-z\x80-\xff]+|[A-Z]+").findall
 
 
 def words_of(data: bytes, low: int, end: int) -> bytes:
     """The words of a stretch of text in lower case, one space around each. A word that begins before it is left out."""
-    words = _letters(_humps(b" ", data[low:end]).lower())
+    words = _letters(data[low:end])
     if low and words and data[low - 1 : low].isalpha() and data[low : low + 1].isalpha():
         del words[0]
-    return b" " + b" ".join(words) + b" "
+    return b" " + b" ".join(words).lower() + b" "
 
 
-def matches_of(rules: Iterable[Rule], data: bytes, start: int, end: int, *, more: bool) -> list[Match]:
-    """The matches of several rules in one segment, not weighed yet."""
-    near = b""
+def context_gate(detector: Detector) -> str:
+    """Matches wherever a context word stands, and not only there; empty for a detector that needs none."""
+    if detector.confidence or not detector.context:
+        return ""
+    heads = sorted({word.split(" ")[0] for word in detector.context})
+    whole = "|".join(heads)
+    humps = "|".join(head.capitalize() for head in heads)
+    return f"(?:\\b|_|[0-9])(?i:{whole})|[a-z](?:{humps})"
+
+
+def matches_of(rules: Iterable[Rule], data: bytes, start: int, end: int, names: Gate, *, more: bool) -> list[Match]:
+    """The matches of several rules in one segment, not weighed yet. `names` are the gates of context words."""
+    present: set[int] | None = None
     matches: list[Match] = []
     for rule in rules:
-        if not near and not rule.confidence:
-            near = words_of(data, max(0, start - LOOK_BACK_CHARS), end)
-        matches += rule.matches(data, start, end, more=more, near=near)
+        if rule.named_by >= 0:
+            if present is None:
+                present = gates_in(names.hits(data[max(0, start - LOOK_BACK_CHARS) : end]))
+            if rule.named_by not in present:
+                continue
+        matches += rule.matches(data, start, end, more=more)
     return matches
 
 
@@ -136,19 +145,21 @@ class Book:
 
     __slots__ = ("block", "openings", "phrases", "values")
 
-    def __init__(self, pack: Pack, gates: dict[str, int], surface: Surface, compile_: Compile) -> None:
+    def __init__(self, pack: Pack, surface: Surface, compile_: Compile) -> None:
         self.values: dict[int, tuple[Rule, ...]] = {}
         self.phrases: dict[int, tuple[Rule, ...]] = {}
         self.openings: frozenset[int] = frozenset()
         self.block: Rule | None = None
+        gates, names = gates_of(pack), names_of(pack)
         for detector in pack.detectors:
             scale = detector.surfaces.get(surface, 0)
             if not scale:
                 continue
+            named_by = names.get(context_gate(detector), -1)
             book = self.phrases if detector.look_ahead is LookAhead.PHRASE else self.values
             for pattern in detector.patterns:
                 gate = gates[pattern.gate]
-                rule = Rule(detector, pattern, scale, compile_)
+                rule = Rule(detector, pattern, scale, named_by, compile_)
                 if detector.look_ahead is LookAhead.BLOCK:
                     self.openings |= {gate}
                     self.block = rule
@@ -157,15 +168,23 @@ class Book:
 
 
 def gates_of(pack: Pack) -> dict[str, int]:
-    """Every distinct gate with its number: what the engines are built from, in this order.
+    """Every distinct gate of values and phrases with its number: what the first engine is built from, in this order.
 
     Raises:
         ConfigurationInvalid: there are more than a hit can number.
     """
-    gates = sorted({pattern.gate for detector in pack.detectors for pattern in detector.patterns})
-    if len(gates) >= 1 << 12:
+    return _numbered({pattern.gate for detector in pack.detectors for pattern in detector.patterns})
+
+
+def names_of(pack: Pack) -> dict[str, int]:
+    """Every distinct gate of context words with its number: what the second engine is built from, in this order."""
+    return _numbered({context_gate(detector) for detector in pack.detectors} - {""})
+
+
+def _numbered(gates: set[str]) -> dict[str, int]:
+    if len(gates) >= 1 << GATE_BITS:
         raise ConfigurationInvalid("the detector pack has too many patterns")
-    return {gate: number for number, gate in enumerate(gates)}
+    return {gate: number for number, gate in enumerate(sorted(gates))}
 
 
 def settle(matches: list[Match]) -> list[Match]:

@@ -12,7 +12,7 @@ from triskel.policy.scan.gates import HitLimitReached, re2_options
 from triskel.policy.scan.normal import Origins, normalise
 from triskel.policy.scan.pack import LoadedPack
 from triskel.policy.scan.report import HIT_LIMIT, NOTHING_FOUND, TEXT_LIMIT, Scan, findings_of, merged, note_risks, risk_of
-from triskel.policy.scan.rules import Book, gates_of
+from triskel.policy.scan.rules import Book
 from triskel.policy.scan.stream import StreamScan
 
 MAX_TEXT_CHARS = 4 * 1024 * 1024
@@ -22,14 +22,14 @@ MAX_TEXT_CHARS = 4 * 1024 * 1024
 class Scanner:
     """Finds what a pack's detectors describe. Safe to share; one per loaded pack."""
 
-    __slots__ = ("_books", "_gate", "pack")
+    __slots__ = ("_books", "_gate", "_names", "pack")
 
     def __init__(self, loaded: LoadedPack, *, compile_: Callable[[bytes], Any] | None = None) -> None:
         self.pack = loaded.pack
         self._gate = loaded.gate
-        gates = gates_of(loaded.pack)
+        self._names = loaded.names
         compiled = _compile_re2 if compile_ is None else compile_
-        self._books = {surface: Book(loaded.pack, gates, surface, compiled) for surface in Surface}
+        self._books = {surface: Book(loaded.pack, surface, compiled) for surface in Surface}
 
     def scan(self, text: str, surface: Surface) -> Scan:
         """What stands in a text. Never raises for any text: see `Scan.incomplete`."""
@@ -46,10 +46,10 @@ class Scanner:
             return Scan(incomplete=HIT_LIMIT)
 
     def _report(self, data: bytes, origins: Origins | None, hits: list[int], book: Book) -> Scan:
-        matches = ValueFold(book, self._gate).advance(data, final=True, hits=hits)
+        matches = ValueFold(book, self._gate, self._names).advance(data, final=True, hits=hits)
         risk = 0
         if book.phrases:
-            phrases = PhraseFold(book, self._gate).advance(data, final=True, hits=hits)
+            phrases = PhraseFold(book, self._gate, self._names).advance(data, final=True, hits=hits)
             if phrases:
                 risks: dict[str, int] = {}
                 note_risks(risks, phrases)
@@ -61,7 +61,7 @@ class Scanner:
 
     def stream(self, surface: Surface) -> StreamScan:
         """A scan of a text that arrives in pieces."""
-        return StreamScan(self._books[surface], self._gate, MAX_TEXT_CHARS)
+        return StreamScan(self._books[surface], self._gate, self._names, MAX_TEXT_CHARS)
 
 
 def _compile_re2(regex: bytes) -> Any:

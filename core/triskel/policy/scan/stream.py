@@ -22,11 +22,11 @@ class StreamScan:
         "_values", "_values_found",
     )  # fmt: skip
 
-    def __init__(self, book: Book, gate: Gate, limit: int) -> None:
+    def __init__(self, book: Book, gate: Gate, names: Gate, limit: int) -> None:
         self._gate = gate
         self._limit = limit
-        self._values = ValueFold(book, gate)
-        self._phrases = PhraseFold(book, gate) if book.phrases else None
+        self._values = ValueFold(book, gate, names)
+        self._phrases = PhraseFold(book, gate, names) if book.phrases else None
         self._values_found: list[Match] = []
         self._phrases_found: list[Match] = []
         self._risks: dict[str, int] = {}

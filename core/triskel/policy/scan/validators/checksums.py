@@ -56,6 +56,10 @@ def mod_11_10(digits: Sequence[int]) -> bool:
 
 
 def varied(digits: Sequence[int]) -> bool:
-    """Whether the digits are not all the same and not a plain count: such numbers are examples, not persons."""
-    steps = {(after - before) % 10 for before, after in zip(digits, digits[1:], strict=False)}
-    return steps not in ({0}, {1}, {9})
+    """Whether the digits are not all the same."""
+    return len(set(digits)) > 1
+
+
+def counted(digits: Sequence[int]) -> bool:
+    """Whether the digits only count up or down: such numbers are examples."""
+    return {(after - before) % 10 for before, after in zip(digits, digits[1:], strict=False)} <= {1, 9}

@@ -1,6 +1,6 @@
 """Addresses by which a person or a machine is reached."""
 
-from triskel.policy.scan.validators.checksums import digits_of, varied
+from triskel.policy.scan.validators.checksums import counted, digits_of
 
 _NOT_A_DOMAIN_END = frozenset(
     "png jpg jpeg gif svg webp css js ts jsx tsx py rb go rs java c h cpp md txt json yaml yml xml html htm pdf zip gz exe dll so"
@@ -42,13 +42,13 @@ def phone_nanp(value: bytes) -> bool:
         digits = digits[1:]
     if len(digits) != 10 or digits[0] < 2 or digits[3] < 2:
         return False
-    return digits[1:3] != [1, 1] and digits[4:6] != [1, 1] and varied(digits)
+    return digits[1:3] != [1, 1] and digits[4:6] != [1, 1] and len(set(digits)) > 1 and not counted(digits)
 
 
 def phone_national(value: bytes) -> bool:
     """A number in a national form: nine to eleven digits after the trunk prefix was counted, not one digit throughout."""
     digits = digits_of(value)
-    return 8 <= len(digits) <= 12 and len(set(digits)) > 2 and varied(digits)
+    return 8 <= len(digits) <= 12 and len(set(digits)) > 2 and not counted(digits)
 
 
 def ipv4(value: bytes) -> bool:
@@ -66,7 +66,9 @@ def ipv6(value: bytes) -> bool:
     if text.count("::") > 1 or ":::" in text:
         return False
     groups = [group for group in text.split(":") if group]
-    if any(len(group) > 4 for group in groups):
+    if any(len(group) > 4 for group in groups) or not any(c.isdigit() for c in text):
+        return False
+    if len(groups) < 4 and max(map(len, groups)) < 4:  # `a1::b` is a name in more languages than it is an address
         return False
     return len(groups) == 8 if "::" not in text else 2 <= len(groups) <= 7
 

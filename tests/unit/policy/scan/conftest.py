@@ -1,0 +1,82 @@
+"""Scanners on all three engines, and detector examples spelled out."""
+
+import random
+import re
+import string
+from typing import Any
+
+import pytest
+
+from triskel.policy.scan.author import data_folder, documents, write_pack
+from triskel.policy.scan.build import compile_databases
+from triskel.policy.scan.detector import Pack
+from triskel.policy.scan.gates import HyperscanGate, collect, hit_limit
+from triskel.policy.scan.pack import LoadedPack, Re2Gate
+from triskel.policy.scan.rules import gates_of, names_of
+from triskel.policy.scan.scanner import Scanner
+
+
+class OracleGate:
+    """The gates on `re`: slow, and the judge of the others."""
+
+    name = "re"
+
+    def __init__(self, gates: dict[str, int], *, once: bool) -> None:
+        self._searches = [re.compile(gate.encode("ascii")).search for gate in gates]
+        self._once = once
+
+    def hits(self, data: bytes) -> list[int]:
+        found: list[int] = []
+        for number, search in enumerate(self._searches):
+            collect(search, number, data, found, hit_limit(len(data)) + 10_000, once=self._once)
+        return found
+
+
+@pytest.fixture(scope="session")
+def pack() -> Pack:
+    return write_pack(data_folder())
+
+
+@pytest.fixture(scope="session")
+def databases(pack: Pack) -> tuple[bytes, bytes]:
+    return compile_databases(pack)
+
+
+@pytest.fixture(scope="session")
+def scanner(pack: Pack, databases: tuple[bytes, bytes]) -> Scanner:
+    """The scanner as it runs: Hyperscan."""
+    return Scanner(LoadedPack(pack, HyperscanGate(databases[0]), HyperscanGate(databases[1])))
+
+
+@pytest.fixture(scope="session")
+def fallback(pack: Pack) -> Scanner:
+    """The scanner where no database is at hand: RE2."""
+    return Scanner(LoadedPack(pack, Re2Gate(gates_of(pack)), Re2Gate(names_of(pack), once=True)))
+
+
+@pytest.fixture(scope="session")
+def oracle(pack: Pack) -> Scanner:
+    """The judge: `re` for gates and rules."""
+    gates = OracleGate(gates_of(pack), once=False), OracleGate(names_of(pack), once=True)
+    return Scanner(LoadedPack(pack, *gates), compile_=re.compile)
+
+
+def spelled(example: str, seed: int = 1) -> str:
+    """An example with `<n:class>` replaced by n characters of the class, the same ones every time."""
+    rng = random.Random(f"{seed}{example}")
+
+    def characters(found: "re.Match[str]") -> str:
+        members = [c for c in string.printable if re.fullmatch(f"[{found[2]}]", c)]
+        return "".join(rng.choice(members) for _ in range(int(found[1])))
+
+    return re.sub(r"<(\d+):([^>]+)>", characters, example)
+
+
+def examples(kind: str) -> list[Any]:
+    """(detector id, type, text) for every example of a kind in the detector files."""
+    return [
+        pytest.param(entry.get("type", entry["id"]), spelled(text), id=f"{entry['id']}-{index}")
+        for _, document in documents(data_folder())
+        for entry in document["detectors"]
+        for index, text in enumerate(entry.get("examples", {}).get(kind, ()))
+    ]
