@@ -330,26 +330,34 @@ class ModelPerformance:
     async def frames(self) -> AsyncIterator[Frame]:
         """What was held, and what still comes. A stream that stalls or breaks is a fault of its deployment."""
         for frame in self._held:
+            if "" in frame.ends:
+                await self._drain()
             yield frame
-        if self._decoder is None or self._chunks is None:
+        if self._decoder is None or self._chunks is None or any("" in frame.ends for frame in self._held):
             return
         try:
             while (chunk := await self._next_chunk(self._chunks)) is not None:
-                for frame in self._decoder.feed(chunk):
+                frames = self._decoder.feed(chunk)
+                for frame in frames:
                     if "" in frame.ends:
-                        await self._drain(self._chunks)
+                        await self._drain()
                     yield frame
+                if frames and "" in frames[-1].ends:
+                    return
             for frame in self._decoder.close():
                 yield frame
         except UpstreamError as error:
             self._attempt.observe(_OUTCOMES.get(type(error), AttemptOutcome.FAULT), 0, error)
             raise
 
-    async def _drain(self, chunks: AsyncIterator[bytes]) -> None:
-        """Read to the end of the body, which is due now, so that the connection can be used again."""
-        with suppress(TimeoutError):
+    async def _drain(self) -> None:
+        """Read to the end of the body, which is due now, so that the connection can be used again.
+
+        The provider has said its last word: how the connection ends is no fault of the answer.
+        """
+        with suppress(TimeoutError, UpstreamError):
             async with asyncio.timeout(DRAIN_S):
-                while await anext(chunks, None) is not None:
+                while self._chunks is not None and await anext(self._chunks, None) is not None:
                     pass
 
     async def _next_chunk(self, chunks: AsyncIterator[bytes]) -> bytes | None:

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -25,6 +26,8 @@ SECRETS = {
     "github": "ghp_" + "a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8",
     "private_key": "-----BEGIN RSA PRIVATE KEY-----\nMIIEowIBAAKCAQEA7bq1\n-----END RSA PRIVATE KEY-----",
 }
+CORES = {kind: value.split("\n")[len(value.split("\n")) // 2] for kind, value in (PERSONAL | SECRETS).items()}
+"""What of each must not be seen: all of it, or what stands between the markers."""
 
 
 def said(text: str) -> Any:
@@ -101,28 +104,27 @@ def test_a_secret_in_a_prompt_is_denied(gateway: Triskel, clouds: Clouds, kind: 
     reply = gateway.chat(f"Please remember this:\n{SECRETS[kind]}\nand repeat it.")
     assert (reply.status, reply.code) == (403, "policy_denied")
     assert sum(clouds.seen().values()) == 0
-    fragment = SECRETS[kind][5:20]
-    assert fragment not in reply.body.decode()
-    assert fragment not in gateway.log
+    assert CORES[kind] not in reply.body.decode()
+    assert CORES[kind] not in gateway.log
 
 
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("kind", [*PERSONAL, *SECRETS])
 def test_an_answer_is_redacted(gateway: Triskel, clouds: Clouds, kind: str, stream: bool) -> None:
     """Personal data and secrets in an answer are struck out, alike whole and streamed in pieces of four characters."""
-    value = {**PERSONAL, **SECRETS}[kind]
-    reply = gateway.ask(
-        "POST", "/v1/chat/completions", {"model": "small", "messages": decoding(f"It is {value}, so there."), "stream": stream}
-    )
+    prompt = decoding(f"It is {(PERSONAL | SECRETS)[kind]}, so there.")
+    reply = gateway.ask("POST", "/v1/chat/completions", {"model": "small", "messages": prompt, "stream": stream})
     assert reply.status == 200
     text = "".join(texts_of(reply.body)) if stream else reply.json["choices"][0]["message"]["content"]
-    assert text.startswith("It is [REDACTED:")
-    assert text.endswith("], so there.")
-    assert value not in reply.body.decode()
+    before, token, after = re.fullmatch(r"It is (.*)\[REDACTED:(\w+)\](.*), so there\.", text, re.DOTALL).groups()  # type: ignore[union-attr]
+    assert token.startswith(kind)
+    assert not before.strip("-ABCDEFGHIJKLMNOPQRSTUVWXYZ ")
+    assert not after.strip("-ABCDEFGHIJKLMNOPQRSTUVWXYZ ")
+    assert CORES[kind] not in reply.body.decode()
     record = gateway.record(reply.headers["x-triskel-audit"])
     assert record["decision"]["verdict"] == "redact"
     assert {finding["stage"] for finding in record["findings"]} == {"output"}
-    assert value not in json.dumps(record)
+    assert CORES[kind] not in json.dumps(record)
 
 
 def test_a_stream_flows_although_it_is_looked_at(gateway: Triskel) -> None:

@@ -62,8 +62,24 @@ _OPENER = """
 import sys
 from pathlib import Path
 from triskel.adapters.sqlite_store import SqliteStore
+print("open", flush=True)
+sys.stdin.readline()
 SqliteStore.open(Path(sys.argv[1]))
 """
+
+
+def at_once(processes: "list[subprocess.Popen[str]]") -> list[str]:
+    """What the processes say that wait to be told to go, once all of them wait. Fails where one of them does."""
+    for process in processes:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "open\n", process.communicate()
+    for process in processes:
+        assert process.stdin is not None
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    outputs = [process.communicate(timeout=30) for process in processes]
+    assert [process.returncode for process in processes] == [0] * len(processes), outputs
+    return [output for output, _ in outputs]
 
 
 _APPENDER = """
@@ -102,15 +118,7 @@ async def whole_chain(store: SqliteStore) -> int:
 
 async def test_two_processes_keep_one_chain(store: SqliteStore, path: Path) -> None:
     """Whoever comes second is told so; no entry is lost, none is written twice, and every link holds."""
-    processes = [python(_APPENDER, path, name, 60, 5) for name in "ab"]
-    assert [process.stdout and process.stdout.readline() for process in processes] == ["open\n"] * 2
-    for process in processes:
-        assert process.stdin is not None
-        process.stdin.write("go\n")
-        process.stdin.flush()
-    outputs = [process.communicate(timeout=30) for process in processes]
-    assert [process.returncode for process in processes] == [0, 0], outputs
-    won = [int(output) for output, _ in outputs]
+    won = [int(output) for output in at_once([python(_APPENDER, path, name, 60, 5) for name in "ab"])]
     assert await whole_chain(store) == sum(won) * 5
     assert all(count > 0 for count in won)
 
@@ -135,9 +143,10 @@ async def test_a_killed_process_leaves_whole_batches(store: SqliteStore, path: P
 
 def test_a_new_file_may_be_opened_by_many_at_once(path: Path) -> None:
     """One of them makes the schema; none fails."""
-    processes = [python(_OPENER, path) for _ in range(4)]
-    outputs = [process.communicate(timeout=30) for process in processes]
-    assert [process.returncode for process in processes] == [0] * 4, outputs
+    at_once([python(_OPENER, path) for _ in range(4)])
+    store = SqliteStore.open(path)
+    asyncio.run(store.check())
+    asyncio.run(store.aclose())
 
 
 async def test_everything_survives_closing(store: SqliteStore, path: Path) -> None:

@@ -96,17 +96,18 @@ class ChainCheck:
             if self._is_genuine(head, outside=outside):
                 signed_further = True
                 self._fault(self.last_seq + 1, "truncated", f"{_name(outside)} speaks of {head.seq} entries")
-        if not self.last_seq:
-            return
+        # What is left of a cut batch had its head at the end that is gone.
+        if self.last_seq and not signed_further:
+            self._check_end()
+        if self.last_seq and not logged:
+            self._fault(self.last_seq, "removed", "the log outside the store has no head of this chain")
+
+    def _check_end(self) -> None:
         covered = max(self._signed_seq, self._logged_seq)
-        if signed_further:
-            pass  # what is left of the last batch had its head at the end that is gone
-        elif covered < self.last_seq:
+        if covered < self.last_seq:
             self._fault(covered + 1, "inserted", "no signed head covers it")
         elif self._signed_seq < self.last_seq:
             self._fault(self.last_seq, "removed", "the store's signed head of the entry is gone")
-        if not logged:
-            self._fault(self.last_seq, "removed", "the log outside the store has no head of this chain")
 
     def _link(self, entry: Entry, *, follows_gap: bool) -> None:
         own = hash_of(entry)

@@ -94,7 +94,7 @@ class Extender:
         return mended
 
     async def log_heads(self) -> None:
-        """Put the newest head of every chain that moved outside the store. Raises Unavailable; to be tried again."""
+        """Put the newest head of every chain that moved outside the store. Raises NotLogged; to be tried again."""
         await self._tails.log_heads()
 
     def forget(self) -> None:

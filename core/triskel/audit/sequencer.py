@@ -2,7 +2,8 @@
 
 One rule: the journal is trimmed last. A crash between any two steps leaves records in the journal that are chained
 already; they are read again, and each is looked up in the store before it is chained, so that none is chained twice.
-After any failure the sequencer forgets what it knows and begins again at the journal's beginning in the same way.
+After a failure of the store the sequencer forgets what it knows and begins again at the journal's beginning in the same
+way.
 """
 
 import asyncio
@@ -14,6 +15,7 @@ from triskel.audit.extender import Extender, Raced
 from triskel.audit.heads import PublicKeys, Signer
 from triskel.audit.intake import Intake
 from triskel.audit.sweep import Sweep
+from triskel.audit.tails import NotLogged
 from triskel.errors import Unavailable
 from triskel.ports.clock import Clock
 from triskel.ports.heads import HeadLog
@@ -151,7 +153,8 @@ class Sequencer:
                 await self._catch_up_unraced(release_all=release_all)
                 self._fault = ""
             except BaseException as error:
-                self._begin_again()
+                if not isinstance(error, NotLogged):
+                    self._begin_again()
                 self._fault = str(error) or type(error).__name__
                 self._behind_ns = self._passing_since_ns or self._clock.monotonic_ns()
                 self._woken.set()
@@ -187,6 +190,7 @@ class Sequencer:
             records = await self._journal.read(self._cursor, self._pace.step_records)
             steps, at_end = steps + 1, len(records) < self._pace.step_records
             self._take(records, at_end=at_end, release_all=release_all)
+            await asyncio.sleep(0)  # calls under way go first
             for chain, drafts in self._intake.drafts().items():
                 await self._extender.put(chain, drafts)
                 self._sweep.watch(chain, drafts)

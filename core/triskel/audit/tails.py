@@ -7,6 +7,7 @@ from collections import OrderedDict
 
 from triskel.audit.chain import Chain, Tail, hash_of
 from triskel.audit.heads import PublicKeys, is_genuine
+from triskel.errors import Unavailable
 from triskel.model.audit import Entry, Head
 from triskel.ports.heads import HeadLog
 from triskel.ports.store import AuditStore
@@ -14,6 +15,10 @@ from triskel.ports.store import AuditStore
 
 class ChainBroken(Exception):
     """The store's chain is not the one whose heads were signed. The message says how."""
+
+
+class NotLogged(Unavailable):
+    """The log outside the store is away. The store has everything; only the heads have to be sent again."""
 
 
 class Tails:
@@ -48,11 +53,14 @@ class Tails:
         self._tails.clear()
 
     async def log_heads(self) -> None:
-        """Put the newest head of every chain that moved outside the store. Raises Unavailable; to be tried again."""
+        """Put the newest head of every chain that moved outside the store. Raises NotLogged; to be tried again."""
         if not self._to_log:
             return
         sent = dict(self._to_log)
-        await self._heads.append(tuple(sent.values()))
+        try:
+            await self._heads.append(tuple(sent.values()))
+        except Unavailable as error:
+            raise NotLogged(error.message) from error
         for chain, head in sent.items():
             if self._to_log.get(chain) is head:
                 del self._to_log[chain]

@@ -89,8 +89,10 @@ class Passage:
     def decide(self, performer: Performer | None) -> None:
         """Authorize, scan, evaluate; edit the call as the decision obliges. Raises PolicyDenied or ApprovalRequired."""
         guard = self._gates.guard
-        self._input_decision = guard.authorize(self.call)
-        self._enforce()
+        denial = guard.authorize(self.call)
+        if denial is not None:
+            self._input_decision = denial
+            self._enforce()
         self.inspection = guard.inspect(self.call)
         if performer is not None:
             self.quote = performer.quote(self.call)
@@ -102,7 +104,7 @@ class Passage:
     def _enforce(self) -> None:
         decision = self.decision
         if decision.verdict is Verdict.DENY:
-            raise denial(decision, self.audit_id)
+            raise denied(decision, self.audit_id)
         if decision.verdict is Verdict.NEEDS_APPROVAL:
             raise ApprovalRequired(
                 f"this call needs the approval of {' and '.join(decision.approval_teams)}",
@@ -299,7 +301,7 @@ class Passage:
         }
 
 
-def denial(decision: Decision, audit_id: str) -> PolicyDenied:
+def denied(decision: Decision, audit_id: str) -> PolicyDenied:
     """The error of a denied call: which policies, and never what they matched."""
     because = f" by {', '.join(decision.policy_ids)}" if decision.policy_ids else ": no policy permits it"
     return PolicyDenied(f"denied{because}", decision_id=decision.decision_id, policy_ids=decision.policy_ids, audit_id=audit_id)

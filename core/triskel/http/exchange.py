@@ -36,17 +36,16 @@ class Exchange:
         self.path: str = scope["path"]
         self.request_id = request_id
         self.started = False
-        self._headers: Sequence[Header] = scope["headers"]
+        # Reversed, so that of a header that was given twice the first counts.
+        self._headers: dict[bytes, bytes] = dict(reversed(scope["headers"]))
         self._query: bytes = scope["query_string"]
         self._receive = receive
         self._send = send
 
     def header(self, name: bytes) -> str | None:
         """The first value of a header, whose `name` is given in lower case."""
-        for key, value in self._headers:
-            if key == name:
-                return value.decode("latin-1")
-        return None
+        value = self._headers.get(name)
+        return None if value is None else value.decode("latin-1")
 
     def query(self, allowed: frozenset[str]) -> dict[str, str]:
         """The query's parameters. Raises InvalidRequest for one that is unknown or given twice."""

@@ -27,7 +27,7 @@ from triskel.policy.subjects import (
     principal_entity,
     resource_entity,
 )
-from triskel.policy.verdict import Layers, Outcome
+from triskel.policy.verdict import Layers
 from triskel.ports.clock import Clock
 from triskel.ports.ids import Ids
 from triskel.ports.performer import Quote
@@ -91,18 +91,14 @@ class Guard:
         self._clock = clock
         self._salt = salt
 
-    def authorize(self, call: Call) -> Decision:
-        """What can be said before the text is looked at: DENY where nothing in it could change that, else ALLOW."""
+    def authorize(self, call: Call) -> Decision | None:
+        """The denial, where nothing in the call's text could change it, or None: then it is to be decided."""
         layers = self._policies.layers(call.principal.tenant_id)
         if call.kind is CallKind.CONTROL:
-            request = self._request(call, self._control(call))
-            outcome: Outcome | None = layers.evaluate(request)
-        else:
-            request = self._request(call, self._early(call, INPUT))
-            outcome = layers.precheck(request)
-        if outcome is None:
-            outcome = _NOT_DENIED
-        return layers.decision(self._ids.new("dec"), request, outcome)
+            return None
+        request = self._request(call, self._early(call, INPUT))
+        denial = layers.precheck(request)
+        return None if denial is None else layers.decision(self._ids.new("dec"), request, denial)
 
     def inspect(self, call: Call) -> Inspection:
         """Scan every text of the call."""
@@ -213,7 +209,6 @@ class Guard:
 
 
 _NO_QUOTE = Quote(cost_bound=MicroUsd(0), tokens_bound=Tokens(0))
-_NOT_DENIED = Outcome(Verdict.ALLOW)
 
 
 def _facts(findings: Iterable[Finding], risk: int) -> Facts:

@@ -63,9 +63,14 @@ class OutputGate:
         """
         edits: dict[Channel, str] = {}
         present: dict[Channel, str] = {}
+        whole = "" in frame.ends and not self._streams
         for delta in frame.deltas:
             text = delta.text
-            passed = self._passed(delta.channel, self._stream(delta.channel).feed(text)) if text else text
+            passed = ""
+            if whole and text:
+                passed = self._passed(delta.channel, self._scanned(delta.channel, text))
+            elif text:
+                passed = self._passed(delta.channel, self._stream(delta.channel).feed(text))
             present[delta.channel] = passed
             if passed != text:
                 edits[delta.channel] = passed
@@ -80,13 +85,17 @@ class OutputGate:
         last = frame.with_texts(_really_edited(frame, edits)) if edits else frame
         return (frame.bearing(late), last) if late else (last,)
 
+    def _scanned(self, channel: Channel, text: str) -> Released:
+        """A text that is whole at once: the scanner finds in it what it finds in any stream of it, for less."""
+        scan = self._scanner.scan(text, _surface(channel))
+        return Released(text, scan.findings, incomplete=scan.incomplete)
+
     def _stream(self, channel: Channel) -> StreamScan:
         stream = self._streams.get(channel)
         if stream is None:
             if len(self._streams) >= MAX_CHANNELS:
                 raise PolicyDenied("the reply has too many parts to be looked at", decision_id=self.decision.decision_id)
-            surface = Surface.TOOL_ARGUMENT if channel.endswith(".arguments") else Surface.OUTPUT
-            stream = self._streams[channel] = self._scanner.stream(surface)
+            stream = self._streams[channel] = self._scanner.stream(_surface(channel))
         return stream
 
     def _passed(self, channel: Channel, released: Released) -> str:
@@ -131,6 +140,10 @@ class OutputGate:
         if decision is None:
             decision = self._decided[key] = self._decide(facts, incomplete)
         return replace(decision, facts=facts)
+
+
+def _surface(channel: Channel) -> Surface:
+    return Surface.TOOL_ARGUMENT if channel.endswith(".arguments") else Surface.OUTPUT
 
 
 def _really_edited(frame: Frame, edits: dict[Channel, str]) -> dict[Channel, str]:

@@ -10,13 +10,15 @@ from triskel.audit.record import Intent, Outcome
 from triskel.audit.sequencer import Pace, Sequencer
 from triskel.audit.verify import verify
 from triskel.audit.writer import AuditWriter, Opened
-from triskel.model.audit import Entry, Verification
+from triskel.errors import InvalidRequest
+from triskel.model.audit import Entry, Head, Verification
 from triskel.model.call import Action, CallKind, Target
 from triskel.model.decision import Decision, Verdict
 from triskel.model.finding import Category, Facts, Finding, FindingRecord
 from triskel.model.principal import Principal, PrincipalKind
 from triskel.model.route import Attempt, AttemptOutcome
 from triskel.model.usage import Usage
+from triskel.ports.journal import JournalRecord
 from triskel.testing.clock import FixedClock
 from triskel.testing.memory_audit_store import MemoryAuditStore
 from triskel.testing.memory_heads import MemoryHeads
@@ -86,9 +88,7 @@ def an_outcome(**given: Any) -> Outcome:
             "closed_at_ms": START_MS + 40,
             "outcome": "ok",
             "route": "aws/bedrock/aws-small",
-            "attempts": (
-                Attempt(route="aws/bedrock/aws-small", outcome=AttemptOutcome.OK, status=200, latency_ms=30),
-            ),
+            "attempts": (Attempt(route="aws/bedrock/aws-small", outcome=AttemptOutcome.OK, status=200, latency_ms=30),),
             "usage": Usage(input_tokens=50, output_tokens=20),
             "cost_micro_usd": 123,
             "latency_ms": 40,
@@ -96,6 +96,36 @@ def an_outcome(**given: Any) -> Outcome:
             **given,
         }
     )
+
+
+class WatchedJournal(MemoryJournal):
+    """Notes from where it was read."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reads: list[int] = []
+
+    async def read(self, after: int, limit: int) -> Sequence[JournalRecord]:
+        self.reads.append(after)
+        return await super().read(after, limit)
+
+
+class WatchedStore(MemoryAuditStore):
+    """Notes how much came at once. Refuses the tenant `refused`; hangs for as long as `hangs`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sizes: list[int] = []
+        self.refused = ""
+        self.hangs = False
+
+    async def append_entries(self, entries: Sequence[Entry], head: Head) -> bool:
+        if head.tenant_id == self.refused:
+            raise InvalidRequest("no such text")
+        if self.hangs:
+            await asyncio.sleep(60)
+        self.sizes.append(len(entries))
+        return await super().append_entries(entries, head)
 
 
 @dataclass

@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-
 from tests.unit.audit.records import KEYS, SIGNER, a_principal, an_intent, an_outcome
+
 from triskel.adapters.file_heads import FileHeads
 from triskel.adapters.file_journal import FileJournal
 from triskel.adapters.sqlite_store import SqliteStore
@@ -62,7 +62,8 @@ async def live(folder: Path, when: str) -> None:
     await files.writer.open(an_intent("aud_open"))
     if when == "after it was chained as opened":
         await files.sequencer.drain(10_000)
-    print("ready", flush=True)
+    sys.stdout.write("ready\n")
+    sys.stdout.flush()
     sys.stdin.read()
 
 
@@ -89,9 +90,7 @@ async def lives(tmp_path: Path) -> AsyncIterator[list[Files]]:
 
 
 @pytest.mark.parametrize("when", ["before it was sequenced", "in the middle", "after it was chained as opened"])
-async def test_after_kill_9_the_chain_verifies_and_the_open_call_is_told(
-    tmp_path: Path, when: str, lives: list[Files]
-) -> None:
+async def test_after_kill_9_the_chain_verifies_and_the_open_call_is_told(tmp_path: Path, when: str, lives: list[Files]) -> None:
     """Every call that ended is there once; the one that had not is abandoned."""
     killed(tmp_path, when)
     files = Files(tmp_path, "life_2")

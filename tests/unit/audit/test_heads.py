@@ -3,8 +3,8 @@
 from dataclasses import replace
 
 import pytest
-
 from tests.unit.audit.records import KEYS, SIGNER
+
 from triskel.audit.chain import Tail
 from triskel.audit.heads import Signer, is_genuine, key_id_of
 from triskel.testing.ids import SeededIds

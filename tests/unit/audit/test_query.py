@@ -1,6 +1,7 @@
 """What people and programs see of a call."""
 
 from tests.unit.audit.records import House, a_decision, an_intent, an_outcome
+
 from triskel.audit.query import view
 from triskel.model.decision import Obligation, Verdict
 from triskel.model.finding import Facts

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import msgspec
 import pytest
-
 from tests.unit.audit.records import a_decision, an_intent, an_outcome
+
 from triskel.audit.record import (
     abandoned_body,
     beginning,

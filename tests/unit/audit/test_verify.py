@@ -1,24 +1,61 @@
 """Verification finds whatever somebody with the database, but without the key, can do to a chain."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 import pytest
-
 from tests.unit.audit.records import KEYS, SIGNER, House
+
 from triskel.audit import check, verify
 from triskel.audit.chain import Draft, Tail, extend
 from triskel.audit.check import ChainCheck
 from triskel.audit.heads import Signer
-from triskel.model.audit import Entry, EntryKind, Verification
+from triskel.errors import Unavailable
+from triskel.model.audit import Entry, EntryKind, Verificationfrom triskel.testing.memory_audit_store import MemoryAuditStore
 
 COUNT = 12
 BATCH = 4
 
 
+class ReadStore(MemoryAuditStore):
+    """Notes how much was read at once; cannot give the row `unreadable` of `acme`; calls `grow` before each page of it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.limits: list[int] = []
+        self.unreadable = 0
+        self.grow: Callable[[], Awaitable[None]] | None = None
+
+    async def chain(self, tenant_id: str, shard: int, after_seq: int, limit: int) -> Sequence[Entry]:
+        if tenant_id == "acme" and self.grow is not None:
+            await self.grow()
+        rows = await super().chain(tenant_id, shard, after_seq, limit)
+        self.limits.append(limit)
+        if tenant_id == "acme" and any(row.seq == self.unreadable for row in rows):
+            raise ValueError("`bogus` is not a valid kind")
+        return rows
+
+
+class Growth:
+    """Chains three more calls, the last one while the log outside is away."""
+
+    def __init__(self, house: House) -> None:
+        self.house = house
+        self.calls = 0
+
+    async def __call__(self) -> None:
+        if self.calls < 3:
+            self.calls += 1
+            self.house.heads.fault = "slow" if self.calls == 3 else ""
+            await self.house.call(f"aud_late_{self.calls}")
+            with suppress(Unavailable):
+                await self.house.sequencer.flush()
+
+
 async def a_house() -> House:
     """Three batches of four calls in `acme`, one call in `other`."""
-    house = House()
+    house = House(store=ReadStore())
     for batch in range(COUNT // BATCH):
         for number in range(BATCH):
             await house.call(f"aud_{batch * BATCH + number + 1}")
@@ -76,9 +113,7 @@ async def test_an_untouched_chain_is_valid():
     # Each of the three heads in the store, and the newest outside it; two for the other tenant.
     assert found == Verification(valid=True, entries=13, heads=6, open_calls=0, abandoned_calls=0)
     assert (await house.verify("acme")).entries == 12
-    assert (await house.verify("nobody")) == Verification(
-        valid=True, entries=0, heads=0, open_calls=0, abandoned_calls=0
-    )
+    assert (await house.verify("nobody")) == Verification(valid=True, entries=0, heads=0, open_calls=0, abandoned_calls=0)
 
 
 @pytest.mark.parametrize("seq", [1, 5, 8, 12])
@@ -258,54 +293,24 @@ async def test_a_chain_removed_whole_is_found():
 async def test_an_entry_that_cannot_be_read_is_found():
     """A row that no longer makes an entry is a fault, not the end of the verification."""
     house = await a_house()
-    chain = house.store.chain
-
-    async def choking(tenant_id, shard, after_seq, limit):
-        rows = await chain(tenant_id, shard, after_seq, limit)
-        if tenant_id == "acme" and any(row.seq == 6 for row in rows):
-            raise ValueError("`bogus` is not a valid kind")
-        return rows
-
-    house.store.chain = choking
+    house.store.unreadable = 6
     assert faults(await house.verify()) == [("changed", 6)]
 
 
 async def test_verification_may_run_while_the_chain_grows():
     """Entries that come in the middle of it are no intruders, and a head that is not outside yet is no fault."""
     house = await a_house()
-    chain, grown = house.store.chain, 0
-
-    async def growing(tenant_id, shard, after_seq, limit):
-        nonlocal grown
-        if grown < 3 and tenant_id == "acme":
-            grown += 1
-            house.heads.fault = "slow" if grown == 3 else ""
-            await house.call(f"aud_late_{grown}")
-            try:
-                await house.sequencer.flush()
-            except Exception:
-                assert grown == 3
-        return await chain(tenant_id, shard, after_seq, limit)
-
-    house.store.chain = growing
+    house.store.grow = grow = Growth(house)
     found = await house.verify()
     assert found.valid, found.faults
-    assert found.entries == 16
+    assert (grow.calls, found.entries) == (3, 16)
 
 
-async def test_verification_reads_in_pages(monkeypatch):
+async def test_verification_reads_in_pages():
     """However long the chain is, little of it is in memory."""
     house = await a_house()
-    limits = []
-    chain = house.store.chain
-
-    async def noting(tenant_id, shard, after_seq, limit):
-        limits.append(limit)
-        return await chain(tenant_id, shard, after_seq, limit)
-
-    house.store.chain = noting
     assert (await house.verify()).valid
-    assert max(limits) <= verify.PAGE
+    assert max(house.store.limits) <= verify.PAGE
 
 
 def test_named_faults_are_bounded():

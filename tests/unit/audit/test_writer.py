@@ -1,8 +1,8 @@
 """The writer: no record, no effect."""
 
 import pytest
-
 from tests.unit.audit.records import a_decision, an_intent, an_outcome
+
 from triskel.audit.record import decode_body, parse_record
 from triskel.audit.writer import AuditWriter, shard_of
 from triskel.errors import Unavailable

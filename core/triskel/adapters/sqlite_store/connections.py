@@ -7,6 +7,7 @@ processes may write to the same file: who comes second waits for at most the bus
 import asyncio
 import os
 import sqlite3
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -19,6 +20,7 @@ from triskel.errors import InvalidRequest, Unavailable
 Result = TypeVar("Result")
 Synchronous = Literal["NORMAL", "FULL"]
 
+_RETRY_S = 0.005
 _JOURNAL_BYTES = 64 * 1024 * 1024
 _CACHE_KIB = 16 * 1024
 # Pages in the log before they are moved to their place: 16 MB. A page that many commits touch is moved once for all.
@@ -99,8 +101,7 @@ class Connections:
 def _opened(path: Path, synchronous: Synchronous, busy_ms: int) -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=busy_ms / 1000, isolation_level=None, check_same_thread=False)
     try:
-        mode = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
-        if mode != "wal":
+        if _with_log(connection, busy_ms) != "wal":
             raise Unavailable(f"the store `{path}` cannot be opened: its file system does not support a write-ahead log")
         connection.execute(f"PRAGMA synchronous = {synchronous}")
         connection.execute("PRAGMA foreign_keys = ON")
@@ -112,6 +113,23 @@ def _opened(path: Path, synchronous: Synchronous, busy_ms: int) -> sqlite3.Conne
         connection.close()
         raise
     return connection
+
+
+def _with_log(connection: sqlite3.Connection, busy_ms: int) -> str:
+    """The journal mode after asking for a write-ahead log.
+
+    SQLite does not wait when another process changes the mode at the same moment, so that is done here.
+    """
+    deadline_s = time.monotonic() + busy_ms / 1000
+    while True:
+        try:
+            mode: str = connection.execute("PRAGMA journal_mode = WAL").fetchone()[0]
+        except sqlite3.OperationalError as fault:
+            if fault.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline_s:
+                raise
+            time.sleep(_RETRY_S)
+        else:
+            return mode
 
 
 def _in_transaction(connection: sqlite3.Connection, work: Callable[..., Result], *arguments: object) -> Result:

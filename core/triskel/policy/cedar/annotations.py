@@ -83,10 +83,12 @@ def _items(text: str) -> list[str]:
 def _obligation(item: str) -> Obliged:
     kind, _, argument = item.partition(":")
     if kind.strip() == "redact":
-        return Obliged("redact", _one_of(argument.strip(), "@obligation redact", DATA_CLASSES))
+        if argument.strip() not in DATA_CLASSES:
+            raise UnsupportedPolicy(f"`@obligation` can redact {', '.join(DATA_CLASSES)}, not `{argument.strip()}`")
+        return Obliged("redact", argument.strip())
     if kind.strip() == "warn" and argument.strip():
         return Obliged("warn", argument.strip())
-    raise UnsupportedPolicy(f"`{item}` is no obligation: write `redact:<data class>` or `warn:<text>`")
+    raise UnsupportedPolicy(f"`@obligation` holds `{item}`: write `redact:<data class>` or `warn:<text>`")
 
 
 def _one_of(value: str, name: str, known: tuple[str, ...]) -> str:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from triskel.errors import ConfigurationInvalid
 from triskel.policy.cedar.annotations import read_id, read_meaning
 from triskel.policy.cedar.expression import UnsupportedPolicy
-from triskel.policy.cedar.locate import parse_error_offset, quoted_offset, validation_error_offset
+from triskel.policy.cedar.locate import meaning_error_offset, parse_error_offset, quoted_offset
 from triskel.policy.cedar.schema import Schema, SchemaInvalid
 from triskel.policy.cedar.schema_text import parse_schema
 from triskel.policy.cedar.source import Source
@@ -26,7 +26,6 @@ MAX_BRACKETS = 48
 """Open at once. The reference implementation dies at some thousands."""
 
 _QUOTED = re.compile(r"`([^`]+)`")
-_TOO_EARLY = "unexpected end of input"
 _HINTS = {
     "access to optional attribute": "ask with `has` before it is read",
     "unable to find an applicable action": "no action of the schema takes such a principal and resource",
@@ -138,7 +137,7 @@ def _parse_one(source: Source, statement: list[Token], *, annotated: bool) -> Wr
         document = json.loads(_cedar().policies_to_json_str(text))
     except ValueError as error:
         raise _Misplaced(
-            parse_error_offset(source.text, statement, str(error), _complains), str(error).replace("\n", ": ")
+            parse_error_offset(source.text, statement, str(error), _parse_error), str(error).replace("\n", ": ")
         ) from None
     except RecursionError:
         raise _Misplaced(start, "a condition is too long or nested too deep") from None
@@ -155,12 +154,12 @@ def _parse_one(source: Source, statement: list[Token], *, annotated: bool) -> Wr
     return Written(est, name, source, statement)
 
 
-def _complains(text: str) -> bool:
+def _parse_error(text: str) -> str:
     try:
         _cedar().policies_to_json_str(text)
     except ValueError as error:
-        return not str(error).startswith(_TOO_EARLY)
-    return False
+        return str(error)
+    return ""
 
 
 def _repeated(written: Sequence[Written]) -> list[Place]:
@@ -193,7 +192,7 @@ def _validated(written: Sequence[Written], schema: Source) -> list[Place]:
         def fails(text: str, message: str = message) -> bool:
             return any(_bare(found) == message for found in cedar.validate_policies(text, types).errors)
 
-        offset = validation_error_offset(policy.source.text, policy.tokens, message, fails)
+        offset = meaning_error_offset(policy.source.text, policy.tokens, message, fails)
         places.append(_place(policy, offset, message + _hint(message)))
     return places
 

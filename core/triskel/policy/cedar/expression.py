@@ -128,9 +128,9 @@ def _name(body: Any, field: str) -> str:
     return name
 
 
-def _bounded(items: Any) -> Any:
-    if not isinstance(items, list | dict) or len(items) > MAX_OPERANDS:
-        raise UnsupportedPolicy(f"a set, a record or a chain holds more than {MAX_OPERANDS} parts")
+def _bounded(kind: type[list[Any]] | type[dict[str, Any]], items: Any) -> Any:
+    if not isinstance(items, kind) or len(items) > MAX_OPERANDS:
+        raise UnsupportedPolicy(f"a set, a record or a pattern is malformed or holds more than {MAX_OPERANDS} parts")
     return items
 
 
@@ -143,7 +143,7 @@ def _parse_value(_op: str, body: Any, _depth: int) -> Expr:
 
 
 def _parse_var(_op: str, body: Any, _depth: int) -> Expr:
-    if body not in _VARS:
+    if not isinstance(body, str) or body not in _VARS:
         raise UnsupportedPolicy("a variable must be principal, action, resource or context")
     return Expr("var", (body,))
 
@@ -166,7 +166,7 @@ def _parse_attribute(op: str, body: Any, depth: int) -> Expr:
 
 def _parse_like(_op: str, body: Any, depth: int) -> Expr:
     parts = [""]
-    for element in _bounded(_field(body, "pattern")):
+    for element in _bounded(list, _field(body, "pattern")):
         if element == "Wildcard":
             parts.append("")
         else:
@@ -180,11 +180,11 @@ def _parse_is(_op: str, body: Any, depth: int) -> Expr:
 
 
 def _parse_set(_op: str, body: Any, depth: int) -> Expr:
-    return Expr("set", tuple(parse(item, depth + 1) for item in _bounded(body)))
+    return Expr("set", tuple(parse(item, depth + 1) for item in _bounded(list, body)))
 
 
 def _parse_record(_op: str, body: Any, depth: int) -> Expr:
-    return Expr("record", tuple((name, parse(item, depth + 1)) for name, item in _bounded(body).items()))
+    return Expr("record", tuple((name, parse(item, depth + 1)) for name, item in _bounded(dict, body).items()))
 
 
 def _parse_call(op: str, body: Any, depth: int) -> Expr:

@@ -10,30 +10,34 @@ from collections.abc import Callable, Sequence
 
 from triskel.policy.cedar.source_text import Token
 
-_QUOTED = re.compile(r"`([^`]+)`")
+_QUOTED = re.compile(r"`([^`]+)`|: (\S+)$")
+"""What a message is about: in backticks, or its last word."""
+
+_TOO_EARLY = "unexpected end of input"
+"""The reference implementation's words for a text that could go on."""
 
 
-def parse_error_offset(text: str, statement: Sequence[Token], message: str, complains: Callable[[str], bool]) -> int:
-    """Where a text stops being Cedar: at the first token that cannot follow the ones before it.
-
-    `complains(prefix)` says whether a prefix of `text` is refused for another reason than that it ends too early.
-    """
+def parse_error_offset(text: str, statement: Sequence[Token], message: str, error_of: Callable[[str], str]) -> int:
+    """Where a text stops being Cedar. `error_of(source)` is the message about a shorter text, or empty."""
     start = statement[0].start
 
     def refused(count: int) -> bool:
-        return complains(text[start : _end(statement[count - 1])])
+        error = error_of(text[start : _end(statement[count - 1])])
+        return bool(error) and not error.startswith(_TOO_EARLY)
 
     # An LR parser refuses a text as soon as no continuation could save it, so that the prefixes are sorted.
     at = bisect_left(range(1, len(statement) + 1), True, key=refused)
     if at == len(statement):
         return _end(statement[-1])
-    # What is only refused when it is complete is a matter of meaning: look for what the message quotes.
-    return quoted_offset(statement, message) if at == len(statement) - 1 else statement[at].start
+    if at < len(statement) - 1:
+        return statement[at].start
+    # What is refused only when it is complete is a matter of meaning.
+    return meaning_error_offset(text, statement, message, lambda source: error_of(source) == message)
 
 
 def quoted_offset(tokens: Sequence[Token], message: str) -> int:
     """Where the first word is that the message quotes, or the beginning."""
-    for quoted in _QUOTED.findall(message):
+    for quoted in (match[1] or match[2] for match in _QUOTED.finditer(message)):
         last = quoted.rpartition("::")[2]
         for token in tokens:
             if token.text in (quoted, quoted.lstrip("@"), f'"{quoted}"', last):
@@ -41,8 +45,8 @@ def quoted_offset(tokens: Sequence[Token], message: str) -> int:
     return tokens[0].start
 
 
-def validation_error_offset(text: str, statement: Sequence[Token], message: str, fails: Callable[[str], bool]) -> int:
-    """Where a policy that parses breaks the schema: in the head, or in the first condition without which it would not.
+def meaning_error_offset(text: str, statement: Sequence[Token], message: str, fails: Callable[[str], bool]) -> int:
+    """Where a complete policy is wrong: in the head, or in the first condition without which it would not be.
 
     `fails(source)` says whether a shorter policy gives the same message.
     """
@@ -52,9 +56,7 @@ def validation_error_offset(text: str, statement: Sequence[Token], message: str,
         for first, last in parts:
             if fails(f"{text[start : _end(statement[last])]} }};"):
                 return quoted_offset(statement[first : last + 1], message)
-    # Annotations may use the words of a message; a head begins with the effect.
-    effect = next((i for i, token in enumerate(head) if token.text in ("permit", "forbid")), 0)
-    return quoted_offset(head[effect:], message)
+    return quoted_offset(head, message)
 
 
 def _parts(statement: Sequence[Token]) -> list[tuple[int, int]]:

@@ -85,6 +85,7 @@ VALIDATORS: Final[dict[str, Callable[[bytes], bool]]] = {
     "phone_international": contact.phone_international,
     "phone_nanp": contact.phone_nanp,
     "phone_national": contact.phone_national,
+    "phone_trunk": contact.phone_trunk,
     "pis": latin_america_africa.pis,
     "pps": europe.pps,
     "random_secret": credentials.random_secret,

@@ -51,6 +51,12 @@ def phone_national(value: bytes) -> bool:
     return 8 <= len(digits) <= 12 and len(set(digits)) > 2 and not counted(digits)
 
 
+def phone_trunk(value: bytes) -> bool:
+    """A number written with its trunk prefix 0: nine to eleven digits in all, which no date has."""
+    digits = digits_of(value)
+    return 9 <= len(digits) <= 11 and len(set(digits)) > 2 and not counted(digits)
+
+
 def ipv4(value: bytes) -> bool:
     """A dotted quad that may name a host somewhere: no leading zeros, not unspecified, loopback, broadcast or a mask."""
     parts = value.split(b".")
