@@ -164,8 +164,9 @@ class Inference:
     def _exhausted(self, errors: Sequence[UpstreamError], attempts: tuple[Attempt, ...], plan: _Plan) -> UpstreamError:
         """What to tell the caller when nobody is left."""
         if errors and not all(isinstance(error, UpstreamThrottled) for error in errors):
-            faults = [error for error in errors if not isinstance(error, UpstreamThrottled)]
-            return faults[-1]
+            last_fault = next(error for error in reversed(errors) if not isinstance(error, UpstreamThrottled))
+            last_fault.attempts = attempts
+            return last_fault
         now_ms = self._clock.now_ms()
         waits = [self._health.wait_ms(deployment.name, now_ms) for deployment in plan.candidates]
         error = NoCapacity(

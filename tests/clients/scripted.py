@@ -13,18 +13,24 @@ DONE = b"data: [DONE]\n\n"
 
 
 class ScriptedProvider:
-    """Answers each request with the pieces set last, each in a TCP segment of its own. A context manager."""
+    """Answers each request with the pieces set last, each in a TCP segment of its own. A context manager.
+
+    `linger_s` passes between the last piece and the end of the body; where not `ends_properly`, the connection closes instead.
+    """
 
     def __init__(self) -> None:
         self.pieces: Iterable[bytes] = ()
         self.content_type = "text/event-stream"
         self.status = 200
         self.headers: Mapping[str, str] = {}
+        self.linger_s = 0.0
+        self.ends_properly = True
         self.received: list[tuple[str, dict[str, str], Any]] = []
         provider = self
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = True
 
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["content-length"]))
@@ -40,13 +46,16 @@ class ScriptedProvider:
                     self.wfile.write(b"%x\r\n%b\r\n" % (len(piece), piece))
                     self.wfile.flush()
                     time.sleep(0.001)
-                self.wfile.write(b"0\r\n\r\n")
+                time.sleep(provider.linger_s)
+                if provider.ends_properly:
+                    self.wfile.write(b"0\r\n\r\n")
+                else:
+                    self.close_connection = True
 
             def log_message(self, format: str, *args: Any) -> None:
                 """Say nothing."""
 
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
+        self._server = _Server(("127.0.0.1", 0), Handler)
         self.base_url = f"http://127.0.0.1:{self._server.server_port}/openai/v1"
         self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
 
@@ -73,6 +82,15 @@ class ScriptedProvider:
         choice = {"index": 0, "message": {"role": "assistant", **message}, "finish_reason": "stop"}
         self.pieces = [json.dumps({**_HEAD, "object": "chat.completion", "choices": [choice], "usage": _USAGE, **more}).encode()]
         self.content_type = "application/json"
+
+
+class _Server(ThreadingHTTPServer):
+    """A gateway may hang up on it without a word."""
+
+    daemon_threads = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing."""
 
 
 _HEAD = {"id": "chatcmpl-1", "created": 1, "model": "scripted"}

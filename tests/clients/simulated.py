@@ -5,6 +5,7 @@ The simulators are processes; what is read from them is what really reached a pr
 
 import asyncio
 import json
+import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
@@ -106,5 +107,13 @@ class Clouds:
         body = None if document is None else json.dumps(document).encode()
         headers = {"authorization": f"Bearer {running.key}"}
         request = urllib.request.Request(f"{running.address}/simulator/{path}", body, headers, method=method)
+        # A fault may keep the whole cloud from listening for a while.
+        return eventually(lambda: _answered(request), f"{cloud} to listen")
+
+
+def _answered(request: urllib.request.Request) -> Any:
+    try:
         with urllib.request.urlopen(request, timeout=10) as answer:
             return json.load(answer)
+    except (urllib.error.URLError, ConnectionError):
+        return None

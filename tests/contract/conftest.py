@@ -1,7 +1,7 @@
 """What the suites need: their assertions rewritten, a second event loop for those with sockets, and a certificate."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -11,10 +11,14 @@ import uvloop
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from tests.contract.socket_stage import SocketStage
+
+from triskel.adapters.http1_transport import Http1Transport
+from triskel.testing.upstream import ScriptedUpstream
 
 pytest.register_assert_rewrite("triskel.testing.contracts")
 
-_ON_BOTH_LOOPS = {"test_http1_transport.py"}
+_ON_BOTH_LOOPS = {"test_http1_answers.py", "test_http1_transport.py"}
 
 
 def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]] | None:
@@ -22,6 +26,15 @@ def pytest_asyncio_loop_factories(item: pytest.Item) -> Mapping[str, Callable[[]
     if item.path.name in _ON_BOTH_LOOPS:
         return {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
     return {"asyncio": asyncio.new_event_loop}
+
+
+@pytest.fixture
+async def stage() -> AsyncIterator[SocketStage]:
+    """HTTP/1.1 to a scripted provider."""
+    transport = Http1Transport(connect_timeout_ms=1_000)
+    async with ScriptedUpstream() as upstream:
+        yield SocketStage(upstream, transport)
+        await transport.aclose()
 
 
 @pytest.fixture(scope="session")

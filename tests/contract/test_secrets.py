@@ -95,11 +95,11 @@ class TestEnvSecrets(SecretsContract):
     @pytest.fixture
     def secrets(self) -> EnvSecrets:
         names = {name: name.upper().replace("-", "_").replace(".", "_") for name in KNOWN}
-        return EnvSecrets({"HOME": "/root"} | {f"TRISKEL_SECRET_{names[name]}": value for name, value in KNOWN.items()})
+        return EnvSecrets({"HOME": "/home/ann"} | {f"TRISKEL_SECRET_{names[name]}": value for name, value in KNOWN.items()})
 
     async def test_only_variables_with_the_prefix_are_secrets(self) -> None:
         """Whatever else stands in the environment."""
-        secrets = EnvSecrets({"HOME": "/root", "TRISKEL_SECRETHOME": "no", "TRISKEL_SECRET_EMPTY": ""})
+        secrets = EnvSecrets({"HOME": "/home/ann", "TRISKEL_SECRETHOME": "no", "TRISKEL_SECRET_EMPTY": ""})
         for name in ("HOME", "empty", "SECRETHOME"):
             with pytest.raises(ConfigurationInvalid):
                 await secrets.secret(name)

@@ -119,8 +119,10 @@ class FileHeads:
                 at, count = at + len(line), count + 1
         if len(line) == _LINE_BYTES:
             raise _damaged(count + 1)
-        if any(chain not in latest or latest[chain].seq < head.seq for chain, head in self._latest.items()):
-            raise _cut()
+        if latest is not self._latest:
+            for chain, head in self._latest.items():
+                if chain not in latest or latest[chain].seq < head.seq:
+                    raise _cut()
         self._latest, self._inode, self._read_bytes, self._read_lines = latest, status.st_ino, at, count
 
     def _begin_anew(self) -> None:

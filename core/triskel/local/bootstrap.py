@@ -44,7 +44,7 @@ def fill_ports(config: Config, home: Home) -> Ports:
     return Ports(
         clock=clock,
         ids=ids,
-        store=SqliteStore.open(home.database),
+        store=SqliteStore.open(home.database, synchronous="FULL"),
         hot=MemoryHot(clock),
         journal=FileJournal.open(home.journal, durability=config.audit.durability),
         heads=FileHeads(heads),

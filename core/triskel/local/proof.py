@@ -26,7 +26,7 @@ def verify_home(home: Home, tenant_id: str | None) -> int:
 
 
 async def _verified(home: Home, tenant_id: str | None) -> Verification:
-    store = SqliteStore.open(home.database)
+    store = SqliteStore.open(home.database, synchronous="FULL")
     signer = Signer.from_secret(home.kept_secret("audit-signing-key"))
     try:
         return await verify(store, FileHeads(home.heads), {signer.key_id: signer.public_key}, tenant_id)

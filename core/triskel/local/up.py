@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import signal
 import socket
 import sys
@@ -163,6 +164,9 @@ async def _listen(config: Config, system: System, listener: socket.socket, greet
         greeting,
     )
     await system.start()
+    # What was made so far stays until the end: the collector need not look at it again and again.
+    gc.collect()
+    gc.freeze()
     try:
         await server.serve([listener])
     finally:

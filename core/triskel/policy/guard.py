@@ -127,8 +127,9 @@ class Guard:
         )
 
     def decide(self, call: Call, inspection: Inspection, quote: Quote) -> Decision:
-        """The verdict on the call as it stands."""
-        return self._decide(call, INPUT, inspection.facts, inspection.incomplete, quote=quote)
+        """The verdict on the call as it stands. A call that only shows an output, to be checked, is at the stage of outputs."""
+        shown = bool(call.parts) and all(part.surface is Surface.OUTPUT for part in call.parts)
+        return self._decide(call, OUTPUT if shown else INPUT, inspection.facts, inspection.incomplete, quote=quote)
 
     def redact(self, call: Call, inspection: Inspection, decision: Decision) -> Call:
         """The call without what must not pass in clear."""

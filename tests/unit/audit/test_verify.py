@@ -12,7 +12,8 @@ from triskel.audit.chain import Draft, Tail, extend
 from triskel.audit.check import ChainCheck
 from triskel.audit.heads import Signer
 from triskel.errors import Unavailable
-from triskel.model.audit import Entry, EntryKind, Verificationfrom triskel.testing.memory_audit_store import MemoryAuditStore
+from triskel.model.audit import Entry, EntryKind, Verification
+from triskel.testing.memory_audit_store import MemoryAuditStore
 
 COUNT = 12
 BATCH = 4

@@ -20,7 +20,7 @@ from triskel.errors import (
     UpstreamRejected,
     UpstreamTimeout,
 )
-from triskel.model.call import Action, CallKind, Target
+from triskel.model.call import Action, CallKind, Part, Surface, Target
 from triskel.model.units import EpochMs
 from triskel.testing.clock import FixedClock
 from triskel.testing.transport import Answer, Ending
@@ -352,6 +352,15 @@ async def test_a_check_decides_without_performing_and_leaves_proof():
     assert "[REDACTED:us_ssn]" in str(personal.call.payload)
     assert stage.transport.requests == []
     assert {e["outcome"] for e in await stage.entries()} == {"checked", "denied"}
+
+
+async def test_an_output_that_somebody_else_got_is_checked_as_an_output():
+    """A secret in it is redacted, where in a prompt it would be denied."""
+    stage = await a_stage()
+    shown = replace(call(), payload={"model": "auto", "input": f"key {KEY}"}, parts=(Part(Surface.OUTPUT, ("input",), f"key {KEY}"),))
+    checked = await stage.gateway.check(shown)
+    assert checked.decision.verdict == "redact"
+    assert checked.call.payload["input"] == "key [REDACTED:aws_access_key_id]"
 
 
 async def test_a_text_that_cannot_be_scanned_to_its_end_is_denied():

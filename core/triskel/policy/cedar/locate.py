@@ -38,7 +38,7 @@ def parse_error_offset(text: str, statement: Sequence[Token], message: str, erro
 def quoted_offset(tokens: Sequence[Token], message: str) -> int:
     """Where the first word is that the message quotes, or the beginning."""
     for quoted in (match[1] or match[2] for match in _QUOTED.finditer(message)):
-        last = quoted.rpartition("::")[2]
+        last = quoted.rpartition("::")[2].rpartition(".")[2]
         for token in tokens:
             if token.text in (quoted, quoted.lstrip("@"), f'"{quoted}"', last):
                 return token.start

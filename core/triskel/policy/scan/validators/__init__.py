@@ -16,6 +16,7 @@ from triskel.policy.scan.validators import (
     latin_america_africa,
     north_america,
     payment,
+    sql,
 )
 
 VALIDATORS: Final[dict[str, Callable[[bytes], bool]]] = {
@@ -97,6 +98,7 @@ VALIDATORS: Final[dict[str, Callable[[bytes], bool]]] = {
     "secret": credentials.secret,
     "sin": north_america.sin,
     "sort_code": payment.sort_code,
+    "sql_structure": sql.sql_structure,
     "ssn": north_america.ssn,
     "steuer_id": europe.steuer_id,
     "svnr": europe.svnr,

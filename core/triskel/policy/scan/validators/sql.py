@@ -1,0 +1,78 @@
+"""Whether a short text is an expression that was written to be spliced into an SQL statement.
+
+One rule: shape decides, not words. The text is read three times, as it stands and as if it began inside a string in single
+or double quotes; the kinds of its first tokens, parentheses and signs taken out, are held against the shapes of injections.
+(The idea of judging by the kinds of the first tokens is libinjection's, N. Galbreath, 2012; shapes and code are our own.)
+"""
+
+import re
+
+MAX_TOKENS = 24
+
+_KINDS = (
+    ("c", r"/\*!?[^*]{0,120}(?:\*/)?|--(?:[ \t\n\r+-]|$)[^\n]{0,120}|\#[^\n]{0,120}|;%00|\x00"),
+    ("s", r"(?:[nxb@eu]&?)?'(?:[^'\\]|\\.|''){0,120}(?:'|$)|\"(?:[^\"\\]|\\.|\"\"){0,120}(?:\"|$)|\$\$[^$]{0,80}\$\$"),
+    ("v", r"@@?[`'\"]?[\w.$]{0,40}[`'\"]?"),
+    ("1", r"0x[0-9a-f]+|0b[01]+|(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?(?![a-z_])"),
+    ("U", r"(?:union|intersect|except|minus)(?:\s+(?:all|distinct))?\b"),
+    ("&", r"(?:and|or|xor|div|mod|not\s+in|not\s+like|sounds\s+like|rlike|regexp|like|between|is\s+not|is)\b|&&|\|\|"),
+    ("E", r"(?:select|insert|update|delete|drop|create|alter|truncate|exec|execute|merge|replace|shutdown|grant|revoke|load|call)\b"),
+    ("T", r"(?:declare|waitfor|begin|while|goto|print|case\s+when|if\s*(?=\())\b"),
+    ("B", r"(?:order\s+by|group\s+by|having|limit|procedure|into\s+(?:out|dump)file|for\s+update|where|collate)\b"),
+    ("k", r"(?:null|true|false|unknown|current_user|current_date|current_timestamp|user|in|as|from|set|values|distinct|binary|interval)\b"),
+    ("f", r"[a-z_][\w.$]{0,60}(?=\s{0,3}\()"),
+    ("n", r"[a-z_\x80-\xff][\w.$\x80-\xff]{0,60}|`[^`]{0,60}`?|\[[\w ]{1,40}\]"),
+    ("o", r"<=>|<>|!=|>=|<=|==|:=|<<|>>|[=<>!~^%*/|&+-]"),
+    ("(", r"\("),
+    (")", r"\)"),
+    (",", r","),
+    (";", r";"),
+    ("?", r"[^\s]"),
+)
+_lex = re.compile("|".join(f"({pattern})" for _, pattern in _KINDS), re.IGNORECASE).finditer
+_NAMES = "".join(name for name, _ in _KINDS)
+_SIGNS = re.compile(r"(?<=[&o(,EUB;c])[o]+(?=[1vsnfk(])|^o+(?=[1vfk(])")
+_VALUE = "[1svk]"
+
+_SPLICED = re.compile(
+    # What follows the quote that the text closes.
+    rf"^s(?:{_VALUE}?c$"
+    rf"|[)]*[&o]+[(]*(?:E|T|{_VALUE}(?:$|[&oc;)BU,]|s$)|f[(]|n(?:[&o]+[(]*(?:[1svk]|n|f)|[)c;B]|$))"
+    rf"|[)]*(?:;|c;?)(?:E|T|c|$)|[)]*[UB][(]*(?:E|1|k|s|v|f|n)|[)]*(?:E[(1vksfo]|T)|[)]+(?:c|;|[&o][(]*[1svkf])|c|o+c|[,][1svkf][^n]*c)"
+)
+_SPLICED_ALONE = re.compile(r"^s[&o]+[(]*s?$|^s[&o]+n?s$")
+_BARE = re.compile(
+    rf"^[(]*(?:[1vskn]|f[(][^;]{{0,8}}?[)])(?:[o][(]*(?:[1vk]|n))*"
+    rf"(?:(?<=[1vk)])c$"
+    rf"|(?<=[1vks)])[)]*[&][(]*(?:E|T|[1vskn]{{1,2}}[)]*[o&]+[(]*(?:[1vskf(E]|n)|[1vk][)]*(?:c|[&]|$)|s$|f[(]|v)"
+    rf"|[)]*[UB][(]*(?:E|[1kvf]|s)|[)]*;(?:E|T)(?![n]{{2}})|(?<=[1vsk)])[)]*[B]|[)]+[;c&]"
+    rf"|(?<=[1])[o&][(]*E)"
+)
+_NESTED = re.compile(r"^[(]+E[(1vkfs]|^[(]*f[(]+E[(1vkfn]|^E[(]*[o1vk](?!n)[,(f]?")
+_BARE_ALONE = re.compile(r"^[(]*(?:1|v|s|f[(].{0,6}[)])[)]*[o&]+[(]*(?:v|s|f[(].{0,8}[)])[)]*(?:[o&]+[(]*(?:[1vk]|f[(].{0,8}[)])[)]*)*c?$")
+
+
+def sql_structure(value: bytes) -> bool:
+    """Whether the text has the shape of an injection in one of the three readings."""
+    text = value.decode("latin-1")
+    kinds = _kinds(text)
+    if _BARE.match(kinds) or _NESTED.match(kinds) or (_BARE_ALONE.match(kinds) and kinds != "s"):
+        return True
+    return any(_is_spliced(quote + text) for quote in ("'", '"') if quote in text)
+
+
+def _is_spliced(text: str) -> bool:
+    kinds = _kinds(text)
+    return _SPLICED.match(kinds) is not None or _SPLICED_ALONE.match(kinds) is not None
+
+
+def _kinds(text: str) -> str:
+    """The kinds of the first tokens, signs before operands and comments between tokens left out."""
+    kinds = []
+    for found in _lex(text):
+        kinds.append(_NAMES[(found.lastindex or 1) - 1])
+        if len(kinds) == MAX_TOKENS:
+            break
+    joined = "".join(kinds)
+    joined = re.sub(r"c+(?=[^c])", "", joined)
+    return _SIGNS.sub("", joined)
