@@ -330,11 +330,15 @@ class ModelPerformance:
 
     async def frames(self) -> AsyncIterator[Frame]:
         """What was held, and what still comes. A stream that stalls or breaks is a fault of its deployment."""
+        if self._decoder is None or self._chunks is None:
+            for frame in self._held:
+                yield frame
+            return
         for frame in self._held:
             if "" in frame.ends:
                 await self._drain()
             yield frame
-        if self._decoder is None or self._chunks is None or any("" in frame.ends for frame in self._held):
+        if "" in self._held[-1].ends:
             return
         try:
             while (chunk := await self._next_chunk(self._chunks)) is not None:

@@ -18,14 +18,16 @@ class ScriptedProvider:
     `linger_s` passes between the last piece and the end of the body; where not `ends_properly`, the connection closes instead.
     """
 
+    pieces: Iterable[bytes]
+    content_type: str
+    status: int
+    headers: Mapping[str, str]
+    linger_s: float
+    ends_properly: bool
+
     def __init__(self) -> None:
-        self.pieces: Iterable[bytes] = ()
-        self.content_type = "text/event-stream"
-        self.status = 200
-        self.headers: Mapping[str, str] = {}
-        self.linger_s = 0.0
-        self.ends_properly = True
         self.received: list[tuple[str, dict[str, str], Any]] = []
+        self.behave()
         provider = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -67,6 +69,11 @@ class ScriptedProvider:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
+
+    def behave(self) -> None:
+        """Answer with status 200, properly."""
+        self.status, self.headers, self.linger_s, self.ends_properly = 200, {}, 0.0, True
+        self.answer({"content": "fine"})
 
     def say(self, *texts: str) -> None:
         """Stream these texts as deltas."""

@@ -145,7 +145,11 @@ def test_models_are_the_names_that_may_be_asked_for(client: OpenAI) -> None:
     assert {"auto", "small", "large", "aws-small", "gcp-flash"} <= set(names)
     assert len(names) == len(set(names))
     assert client.models.retrieve("aws-small").id == "aws-small"
-    for name, routes in (("auto", "aws/"), ("azure-small", "azure/simulated/azure-small"), ("vision", "azure/simulated/azure-vision")):
+    for name, routes in (
+        ("auto", "aws/"),
+        ("azure-small", "azure/simulated/azure-small"),
+        ("vision", "azure/simulated/azure-vision"),
+    ):
         raw = client.chat.completions.with_raw_response.create(model=name, messages=said("hi"))
         assert raw.headers["x-triskel-route"].startswith(routes)
 

@@ -126,9 +126,7 @@ def test_the_sdk_retries_a_rate_limit_by_itself(gateway: Triskel) -> None:
                 enough.set()
 
         http_client = openai.DefaultHttpxClient(event_hooks={"response": [note]})
-        with OpenAI(
-            base_url=f"{gateway.address}/v1", api_key=key, max_retries=3, timeout=20, http_client=http_client
-        ) as client:
+        with OpenAI(base_url=f"{gateway.address}/v1", api_key=key, max_retries=3, timeout=20, http_client=http_client) as client:
             for _ in range(5_000):
                 raw = client.chat.completions.with_raw_response.create(model="small", messages=said("hi"))
                 if raw.retries_taken:

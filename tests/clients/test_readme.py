@@ -54,7 +54,9 @@ def test_what_up_prints_works_when_it_is_pasted(up):
     curl = re.search(r"^  curl .*?}'$", up.said, re.MULTILINE | re.DOTALL).group()
     answered = subprocess.run(["sh", "-c", curl], capture_output=True, text=True, check=True).stdout
     assert '"object":"chat.completion"' in answered
-    program = "\n".join(line[2:] for line in up.said.splitlines() if line.startswith(("  from openai", "  client =", "  reply =", "  print(")))
+    program = "\n".join(
+        line[2:] for line in up.said.splitlines() if line.startswith(("  from openai", "  client =", "  reply =", "  print("))
+    )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "Who answers me?" in done.stdout

@@ -196,7 +196,12 @@ def test_other_fields_of_an_answer_are_looked_at_too(scripted: Triskel, provider
     assert reply.status == 200
     assert mail not in reply.body.decode()
     assert reply.body.count(b"[REDACTED:email]") == 4
-    provider.pieces = [event({"reasoning_content": f"ask {mail[:9]}"}), event({"reasoning_content": mail[9:]}), event({}, "stop"), DONE]
+    provider.pieces = [
+        event({"reasoning_content": f"ask {mail[:9]}"}),
+        event({"reasoning_content": mail[9:]}),
+        event({}, "stop"),
+        DONE,
+    ]
     provider.content_type = "text/event-stream"
     streamed = scripted.chat("go", model="any", stream=True).body
     assert "".join(delta.get("reasoning_content") or "" for delta in deltas_of(streamed)) == "ask [REDACTED:email]"
@@ -207,7 +212,9 @@ def test_bytes_of_a_stream_may_be_cut_anywhere(scripted: Triskel, provider: Scri
     text = f"Grüße an {PERSONAL['us_ssn']} – 你好"
     chunk = {"id": "1", "object": "chat.completion.chunk", "created": 1, "model": "m"}
     events = b"".join(
-        b"event: message\r\nid: 7\r\ndata: " + json.dumps({**chunk, "choices": [choice]}, ensure_ascii=False).encode() + b"\r\n\r\n"
+        b"event: message\r\nid: 7\r\ndata: "
+        + json.dumps({**chunk, "choices": [choice]}, ensure_ascii=False).encode()
+        + b"\r\n\r\n"
         for choice in (
             {"index": 0, "delta": {"content": text}, "finish_reason": None},
             {"index": 0, "delta": {}, "finish_reason": "stop"},

@@ -206,9 +206,7 @@ def run(arguments: Sequence[str | Path], folder: Path, *, timeout_s: float = STA
     )
 
 
-def serve(
-    directory: Path, document: Mapping[str, Any], *options: str, environment: Mapping[str, str] | None = None
-) -> Triskel:
+def serve(directory: Path, document: Mapping[str, Any], *options: str, environment: Mapping[str, str] | None = None) -> Triskel:
     """`triskel serve --config` with this document, which is written beside the data directory."""
     config = directory.with_name(f"{directory.name}.yaml")
     config.write_text(yaml.safe_dump(document))
