@@ -52,7 +52,7 @@ class Connections:
         self._sockets: dict[int, socket.socket] = {}
         # epoll costs the same for any number of sockets; poll is for systems that have no epoll.
         self._is_epoll = hasattr(select, "epoll")
-        self._poller = select.epoll() if self._is_epoll else select.poll()
+        self._poller: Any = select.epoll() if self._is_epoll else select.poll()
         for _ in range(count):
             connection = socket.create_connection(("127.0.0.1", port), timeout=STALL_S)
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -201,9 +201,7 @@ def perform(order: dict[str, Any]) -> dict[str, Any]:
     requests = [request.encode() for request in order["requests"]]
     if order["kind"] == "streams":
         return asdict(streams(order["port"], requests, order["connections"], order["each"]))
-    return asdict(
-        whole(order["port"], requests, order["connections"], order["seconds"], order["lead_s"], order.get("calls", 0))
-    )
+    return asdict(whole(order["port"], requests, order["connections"], order["seconds"], order["lead_s"], order.get("calls", 0)))
 
 
 def main(lines: Iterable[str]) -> None:

@@ -2,11 +2,12 @@
 
 import random
 
-_WORDS = (
+_TEXT = (
     "please explain how the warehouse plans its deliveries when winter storms close the northern roads and which of the older "
     "trucks should carry medicine first because the clinics there wait longest so we can tell drivers what to expect tomorrow "
     "morning without asking them to work another night shift near the harbour or to change their route around the bridge again"
-).split()
+)
+_WORDS = _TEXT.split()
 
 
 def prompts(count: int, size: int) -> list[str]:

@@ -86,7 +86,7 @@ def growth(samples: Sequence[float]) -> float:
 
 def table(rows: Sequence[Row]) -> str:
     """The rows as text, one line each."""
-    lines = [("measure", "value", "unit", "min … max", "target", "")]
+    lines: list[tuple[str, ...]] = [("measure", "value", "unit", "min … max", "target", "")]
     lines += [
         (each.measure, _shown(each.value), each.unit, _span(each.samples), _target(each), _MARKS[each.holds]) for each in rows
     ]

@@ -11,7 +11,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -119,10 +119,11 @@ class Generator:
 
     def run(self, **order: Any) -> dict[str, Any]:
         """The result of one order. Raises RuntimeError where an answer was not a whole 200: nothing else may be counted."""
-        assert self._process.stdin is not None and self._process.stdout is not None
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
         self._process.stdin.write(json.dumps(order) + "\n")
         self._process.stdin.flush()
-        result = json.loads(self._process.stdout.readline())
+        result: dict[str, Any] = json.loads(self._process.stdout.readline())
         if result["errors"]:
             raise RuntimeError(f"{result['errors']} calls failed, the first with: {result['first_error']}")
         return result
@@ -171,9 +172,7 @@ async def rig(folder: Path, profile: Path | None = None) -> AsyncIterator[Rig]:
 
 
 @contextlib.asynccontextmanager
-async def _gateway(
-    folder: Path, home: Home, clouds: SimulatedClouds, chosen: Cores, profile: Path | None
-) -> AsyncIterator[Peer]:
+async def _gateway(folder: Path, home: Home, clouds: SimulatedClouds, chosen: Cores, profile: Path | None) -> AsyncIterator[Peer]:
     config = folder / "triskel.yaml"
     # JSON is YAML.
     config.write_text(json.dumps(configuration(clouds)))
@@ -217,8 +216,7 @@ def _port(process: subprocess.Popen[str], log: Path) -> int:
     return int(found[1])
 
 
-def _pids(clouds: Any) -> tuple[int, ...]:
-    each: RunningCloud
+def _pids(clouds: Iterable[RunningCloud]) -> tuple[int, ...]:
     return tuple(each.pid for each in clouds)
 
 

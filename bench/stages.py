@@ -8,29 +8,20 @@ import asyncio
 import cProfile
 import importlib
 import inspect
-import os
 import pstats
-import statistics
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
+from bench.inside import inside
 from bench.prompts import prompts
 from bench.report import Row, publish, row
 from bench.rig import Rig, cores, cpu_s, on, rig
-from triskel.adapters.json_logs import JsonCallLog
-from triskel.config import Config, DeploymentConfig
-from triskel.local import bootstrap
-from triskel.local.home import Home
-from triskel.ports.transport import UpstreamRequest
-from triskel.system import System, assemble
 
 BATCHES, BATCH = 40, 250
 TOP = 30
@@ -157,9 +148,7 @@ def wrapping_cost(calls: int = 20_000) -> WrappingCost:
     drive(loop(nothing))
     bare_ns = time.perf_counter_ns() - begun_ns
     drive(watch.wrapped("outer", loop)(watch.wrapped("nothing", nothing)))
-    return WrappingCost(
-        inside_ns=max(watch.own_ns["nothing"] - bare_ns, 0) / calls, outside_ns=watch.own_ns["outer"] / calls
-    )
+    return WrappingCost(inside_ns=max(watch.own_ns["nothing"] - bare_ns, 0) / calls, outside_ns=watch.own_ns["outer"] / calls)
 
 
 def wrap_stages(watch: Stopwatch) -> list[str]:
@@ -177,140 +166,6 @@ def wrap_stages(watch: Stopwatch) -> list[str]:
             continue
         setattr(holder, name, watch.wrapped(stage, function))
     return missing
-
-
-class _Canned:
-    """A provider that has answered before it was asked."""
-
-    status = 200
-
-    def __init__(self, body: bytes) -> None:
-        self._body = body
-
-    async def send(self, request: UpstreamRequest) -> "_Canned":
-        return self
-
-    def header(self, name: str) -> None:
-        return None
-
-    async def read(self, limit: int) -> bytes:
-        return self._body
-
-    async def aclose(self) -> None:
-        pass
-
-
-ANSWER = msgspec.json.encode(
-    {
-        "id": "chatcmpl-0a1b2c",
-        "object": "chat.completion",
-        "created": 1_795_132_800,
-        "model": "small-v1",
-        "choices": [
-            {
-                "index": 0,
-                "message": {
-                    "role": "assistant",
-                    "content": "The clinics come first: send the older trucks tonight, and tell drivers that the bridge is closed.",
-                    "refusal": None,
-                },
-                "logprobs": None,
-                "finish_reason": "stop",
-            }
-        ],
-        "usage": {"prompt_tokens": 54, "completion_tokens": 25, "total_tokens": 79, "prompt_tokens_details": {"cached_tokens": 0}},
-    }
-)
-
-
-class Inside:
-    """A gateway in this process, called as a server would call it."""
-
-    def __init__(self, system: System, key: str) -> None:
-        self.system = system
-        self._bodies = [
-            msgspec.json.encode({"model": "small", "messages": [{"role": "user", "content": text}]}) for text in prompts(256, 200)
-        ]
-        self._key = b"Bearer " + key.encode()
-        self._said: list[Any] = []
-        self.calls_ns = 0
-
-    async def go(self, calls: int) -> None:
-        """So many calls, one after another; the background gets its turn in between. Raises RuntimeError at a failure."""
-        application, said, now = self.system.application, self._said, time.perf_counter_ns
-
-        async def send(message: Any) -> None:
-            said.append(message)
-
-        for number in range(calls):
-            body = self._bodies[number % len(self._bodies)]
-
-            async def receive(body: bytes = body) -> Any:
-                return {"type": "http.request", "body": body, "more_body": False}
-
-            said.clear()
-            scope = self._scope(len(body))
-            begun_ns = now()
-            await application(scope, receive, send)
-            self.calls_ns += now() - begun_ns
-            if said[0]["status"] != 200:
-                raise RuntimeError(f"the gateway answered {said}")
-            if number % 50 == 0:
-                await asyncio.sleep(0)
-
-    def _scope(self, length: int) -> dict[str, Any]:
-        return {
-            "type": "http",
-            "method": "POST",
-            "path": "/v1/chat/completions",
-            "query_string": b"",
-            "headers": [
-                (b"host", b"127.0.0.1:8080"),
-                (b"authorization", self._key),
-                (b"content-type", b"application/json"),
-                (b"content-length", b"%d" % length),
-            ],
-        }
-
-
-@asynccontextmanager
-async def inside(folder: Path) -> AsyncIterator[Inside]:
-    """A started gateway with three deployments of one model, as `triskel up` has them."""
-    home = Home(folder)
-    home.prepare()
-    rows = [
-        {
-            "name": f"{cloud}-small",
-            "model": "small",
-            "provider": "canned",
-            "cloud": cloud,
-            "base_url": "http://127.0.0.1:9/v1",
-            "price": {"input": price, "output": 4 * price},
-            "context_window": 32_768,
-            "max_output": 4_096,
-        }
-        for cloud, price in (("aws", 0.15), ("azure", 0.16), ("gcp", 0.14))
-    ]
-    config = Config(deployments=tuple(DeploymentConfig.model_validate(each) for each in rows))
-    log = os.open(folder / "log", os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600)
-    try:
-        ports = bootstrap.fill_ports(config, home)
-        await ports.transport.aclose()
-        ports = replace(ports, transport=_Canned(ANSWER), call_log=JsonCallLog(log))
-        await bootstrap.publish_defaults(ports.store, ports.clock)
-        key = await bootstrap.demo_key(home, ports.store, ports.ids, ports.clock)
-        system = assemble(config, ports)
-        await system.start()
-        try:
-            caller = Inside(system, key)
-            await caller.go(1_000)
-            await asyncio.sleep(0.2)
-            yield caller
-        finally:
-            await system.drain(30_000)
-            await system.stop()
-    finally:
-        os.close(log)
 
 
 async def _whole(folder: Path) -> tuple[list[Row], pstats.Stats]:
@@ -344,8 +199,9 @@ async def _stages(folder: Path) -> tuple[list[Row], list[str]]:
     samples: dict[str, list[float]] = {name: [] for name in names}
     async with inside(folder) as caller:
         for _ in range(BATCHES):
+            await caller.system.drain(30_000)
             watch.clear()
-            await caller.go(BATCH)
+            await caller.go(BATCH, alone=True)
             for name in names:
                 samples[name].append(watch.us(name, BATCH, cost))
     rows = [row(name, samples[name], "µs/call") for name in names]
@@ -370,9 +226,22 @@ def _over_sockets(running: Rig, seconds: float) -> Row:
     return row("CPU of a gateway behind sockets, 64 at once", samples, "µs/call")
 
 
-async def _behind_sockets(folder: Path, profile: Path | None) -> Row:
+def _streams(running: Rig, rounds: int) -> Row:
+    """CPU of a real gateway for a chunk of a paced stream, 8 at once, its share of beginning and end included."""
+    gateway = running.gateway
+    chat = {"model": "bench", "messages": [{"role": "user", "content": prompts(1, 200)[0]}], "stream": True}
+    samples = []
+    for _ in range(rounds):
+        before_s = cpu_s(gateway.pids[0])
+        result = running.generator.run(kind="streams", port=gateway.port, requests=[gateway.request(chat)], connections=8, each=4)
+        samples.append((cpu_s(gateway.pids[0]) - before_s) / (result["calls"] * 50) * 1e6)
+    return row("CPU of a gateway behind sockets, paced streams", samples, "µs/chunk")
+
+
+async def _behind_sockets(folder: Path, profile: Path | None, measure: Callable[[Rig], Row]) -> Row:
+    folder.mkdir()
     async with rig(folder, profile) as running:
-        return await asyncio.to_thread(_over_sockets, running, 1.0)
+        return await asyncio.to_thread(measure, running)
 
 
 def _top(stats: pstats.Stats, title: str) -> None:
@@ -391,20 +260,22 @@ def _run(work: Any) -> Any:
 
 def main() -> None:
     """Print the stages and the profiles; `bench/out/gateway-profile.json` has the figures."""
+    calls, streams = partial(_over_sockets, seconds=1.0), partial(_streams, rounds=3)
     with tempfile.TemporaryDirectory(prefix="triskel-bench-") as name:
         folder = Path(name)
         with on(cores().gateway):
             rows, inner = _run(_whole(folder / "whole"))
-        for each in ("plain", "profiled"):
-            (folder / each).mkdir()
-        rows.append(asyncio.run(_behind_sockets(folder / "plain", None)))
-        difference = rows[-1].value - statistics.median(rows[2].samples)
-        rows.append(row("of which server, sockets and transport to the provider", [difference], "µs/call"))
-        asyncio.run(_behind_sockets(folder / "profiled", folder / "profile"))
+        rows.append(asyncio.run(_behind_sockets(folder / "calls", None, calls)))
+        rows.append(row("of which server, sockets and transport to the provider", [rows[-1].value - rows[2].value], "µs/call"))
+        rows.append(asyncio.run(_behind_sockets(folder / "streams", None, streams)))
+        asyncio.run(_behind_sockets(folder / "profiled-calls", folder / "calls.profile", calls))
+        asyncio.run(_behind_sockets(folder / "profiled-streams", folder / "streams.profile", streams))
         with on(cores().gateway):
             stages, missing = _run(_stages(folder / "stages"))
-        _top(inner, f"without sockets: {BATCH * 20} calls under cProfile, which makes Python's own code look slower than it is")
-        _top(pstats.Stats(str(folder / "profile")), "behind sockets: the event loop's thread under cProfile")
+        print("cProfile makes Python's own code look slower than it is, and native code faster.")
+        _top(inner, f"calls without sockets ({BATCH * 20} of them)")
+        _top(pstats.Stats(str(folder / "calls.profile")), "calls behind sockets: the event loop's thread")
+        _top(pstats.Stats(str(folder / "streams.profile")), "paced streams behind sockets: the event loop's thread")
     publish("gateway-profile", [*stages, *rows])
-    for name in missing:
-        print(f"not found any more, so its time is in the stage around it: {name}")
+    for each in missing:
+        print(f"not found any more, so its time is in the stage around it: {each}")

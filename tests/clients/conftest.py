@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 from openai import OpenAI
-
 from tests.clients.issuers import Issuers
 from tests.clients.simulated import Clouds
 from tests.clients.triskel_process import Triskel, serve
+
 from triskel.adapters.random_ids import RandomIds
 from triskel.adapters.sqlite_store import SqliteStore
 from triskel.adapters.system_clock import SystemClock

@@ -31,7 +31,7 @@ class Issuers:
                 self.end_headers()
                 self.wfile.write(document or b"")
 
-            def log_message(self, format: str, *args: Any) -> None:
+            def log_message(self, *_: Any) -> None:
                 """Say nothing."""
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)

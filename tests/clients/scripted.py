@@ -54,7 +54,7 @@ class ScriptedProvider:
                 else:
                     self.close_connection = True
 
-            def log_message(self, format: str, *args: Any) -> None:
+            def log_message(self, *_: Any) -> None:
                 """Say nothing."""
 
         self._server = _Server(("127.0.0.1", 0), Handler)

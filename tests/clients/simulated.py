@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
-from triskel.local.clouds import CLOUDS, SimulatedClouds
-
 from tests.clients.triskel_process import eventually
+
+from triskel.local.clouds import CLOUDS, SimulatedClouds
 
 PRICES = {"aws": 1, "azure": 40, "gcp": 1600}
 """Dollars per million tokens of input; output costs twice as much. So far apart that no latency changes the order."""

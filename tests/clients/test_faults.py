@@ -11,7 +11,6 @@ from typing import Any
 import openai
 import pytest
 from openai import OpenAI
-
 from tests.clients.conftest import IMPATIENT, Start, make_key
 from tests.clients.scripted import DONE, ScriptedProvider, configuration, event
 from tests.clients.simulated import Clouds
@@ -182,21 +181,20 @@ def test_a_stream_that_stalls_is_ended_in_time(served: Triskel, clouds: Clouds) 
     clouds.wait_for("cancelled")
 
 
-@pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize(
-    ("faults", "status", "code", "outcomes"),
+    ("faults", "stream", "status", "code", "outcomes"),
     [
-        (["down"] * 3, 502, "upstream_error", ["fault"] * 3),
-        (["garbage"] * 3, 502, "upstream_error", ["fault"] * 3),
-        ([429] * 3, 503, "no_capacity", ["throttled"] * 3),
-        (["down", 429, 429], 502, "upstream_error", ["fault", "throttled", "throttled"]),
-        ([429, "down", "hang"], 504, "upstream_timeout", ["throttled", "fault", "timeout"]),
+        (["down"] * 3, False, 502, "upstream_error", ["fault"] * 3),
+        (["garbage"] * 3, True, 502, "upstream_error", ["fault"] * 3),
+        ([429] * 3, True, 503, "no_capacity", ["throttled"] * 3),
+        (["down", 429, 429], False, 502, "upstream_error", ["fault", "throttled", "throttled"]),
+        ([429, "down", "hang"], True, 504, "upstream_timeout", ["throttled", "fault", "timeout"]),
     ],
 )
 def test_when_nobody_is_left(
-    served: Triskel, clouds: Clouds, faults: Any, status: int, code: str, outcomes: list[str], stream: bool
+    served: Triskel, clouds: Clouds, faults: Any, stream: bool, status: int, code: str, outcomes: list[str]
 ) -> None:
-    """All upstreams down is 502, 503 or 504, as it fits; the audit has every try and the reservation is given back."""
+    """All upstreams down is 502, 503 or 504, as it fits, and the audit has every try."""
     for cloud, fault in zip(("aws", "azure", "gcp"), faults, strict=True):
         kind = {"kind": fault} if isinstance(fault, str) else {"kind": "status", "status": fault}
         clouds.order(kind, clouds=(cloud,))
@@ -241,13 +239,13 @@ def test_a_breaker_opens_and_closes_again(fresh: Triskel, clouds: Clouds) -> Non
 def test_an_open_breaker_probes_with_one_call_at_a_time(fresh: Triskel, clouds: Clouds) -> None:
     """While a cloud stays dead, it sees a probe now and then, ever more seldom, and not every caller."""
     clouds.order({"kind": "down"}, clouds=("aws",))
-    until_s = time.monotonic() + 4
+    until_s = time.monotonic() + 3
     calls = 0
     while time.monotonic() < until_s:
         answered(fresh, fresh.chat(TEXT), by="azure")
         calls += 1
-    assert calls > 30
-    assert 6 <= clouds.seen()["aws"] <= 9
+    assert calls > 20
+    assert 6 <= clouds.seen()["aws"] <= 8
 
 
 def test_faults_of_streams_open_the_breaker_too(fresh: Triskel, clouds: Clouds) -> None:
@@ -328,7 +326,7 @@ def test_a_stream_is_over_with_its_last_word(
     provider.linger_s, provider.ends_properly = linger_s, ends_properly
     provider.say("a", "b", "c")
     in_pieces, in_one = provider.pieces, [b"".join(provider.pieces)]
-    for pieces in (in_pieces, in_one) * 3:
+    for pieces in (in_pieces, in_one):
         provider.pieces = pieces
         reply = scripted.chat("go", model="any", stream=True)
         assert "".join(texts_of(reply.body)) == "abc"

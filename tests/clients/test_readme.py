@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
-
 from tests.clients.triskel_process import Triskel
+
 from triskel.local.documents import parse_config
 
 README = (Path(__file__).parents[2] / "README.md").read_text()

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 from openai import OpenAI
-
 from tests.clients.conftest import make_key
 from tests.clients.scripted import DONE, ScriptedProvider, configuration, event
 from tests.clients.simulated import Clouds

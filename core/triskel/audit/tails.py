@@ -13,6 +13,10 @@ from triskel.ports.heads import HeadLog
 from triskel.ports.store import AuditStore
 
 
+_HEADS_OF_ONE_ENTRY = 100
+"""Heads that are looked at for the genuine one; there is one, unless somebody adds to them."""
+
+
 class ChainBroken(Exception):
     """The store's chain is not the one whose heads were signed. The message says how."""
 
@@ -92,7 +96,7 @@ class Tails:
         return entries[0].hash if entries and entries[0].seq == seq else None
 
     async def _stored_head(self, chain: Chain, last: Entry) -> Head:
-        for head in reversed(await self._store.heads(*chain)):
+        for head in await self._store.heads(*chain, last.seq - 1, _HEADS_OF_ONE_ENTRY):
             if (head.seq, head.hash) == (last.seq, last.hash) and is_genuine(head, self._keys):
                 return head
         raise ChainBroken(f"no signed head covers entry {last.seq}")

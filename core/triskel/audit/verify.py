@@ -51,7 +51,7 @@ async def _check(check: ChainCheck, store: AuditStore, heads: HeadLog, chain: Ch
         check.expect([outside], outside=True)
     known_seq = 0
     while True:
-        new = [head for head in await store.heads(*chain) if head.seq > known_seq]
+        new = await store.heads(*chain, known_seq, PAGE)
         check.expect(new)
         known_seq = max([known_seq, *(head.seq for head in new)])
         await _feed(check, store, chain, check.reach)

@@ -75,8 +75,8 @@ class AuditStore(Protocol):
     async def chain(self, tenant_id: str, shard: int, after_seq: int, limit: int) -> Sequence[Entry]:
         """At most `limit` entries behind `after_seq`, by `seq`."""
 
-    async def heads(self, tenant_id: str, shard: int) -> Sequence[Head]:
-        """The chain's signed heads, by `seq`."""
+    async def heads(self, tenant_id: str, shard: int, after_seq: int, limit: int) -> Sequence[Head]:
+        """At most `limit` of the chain's signed heads behind `after_seq`, by `seq`."""
 
     async def find(self, query: AuditQuery) -> tuple[Sequence[Entry], str | None]:
         """The newest entry of each matching call, newest call first, and the cursor of the next page or None.

@@ -62,10 +62,10 @@ class MemoryAuditStore:
         found = [entry for entry in self._chain(tenant_id, shard) if entry.seq > after_seq]
         return sorted(found, key=lambda entry: entry.seq)[:limit]
 
-    async def heads(self, tenant_id: str, shard: int) -> Sequence[Head]:
-        """The chain's heads, by `seq`."""
-        found = [head for head in self.head_rows if (head.tenant_id, head.shard) == (tenant_id, shard)]
-        return sorted(found, key=lambda head: head.seq)
+    async def heads(self, tenant_id: str, shard: int, after_seq: int, limit: int) -> Sequence[Head]:
+        """At most `limit` of the chain's heads behind `after_seq`, by `seq`."""
+        mine = [head for head in self.head_rows if (head.tenant_id, head.shard) == (tenant_id, shard)]
+        return sorted((head for head in mine if head.seq > after_seq), key=lambda head: head.seq)[:limit]
 
     async def find(self, query: AuditQuery) -> tuple[Sequence[Entry], str | None]:
         """The newest entry of each matching call, newest call first, and the next page's cursor."""

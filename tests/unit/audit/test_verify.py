@@ -63,7 +63,7 @@ async def a_house() -> House:
         await house.sequencer.flush()
     await house.call("aud_x", "other")
     await house.sequencer.flush()
-    assert [head.seq for head in await house.store.heads("acme", 0)] == [4, 8, 12]
+    assert [head.seq for head in await house.store.heads("acme", 0, 0, 1_000)] == [4, 8, 12]
     return house
 
 

@@ -6,10 +6,9 @@ import statistics
 from pathlib import Path
 
 import pytest
+from bench.report import differences, growth, percentile, publish, row, table
 from hypothesis import given
 from hypothesis import strategies as st
-
-from bench.report import differences, growth, percentile, publish, row, table
 
 FLOATS = st.lists(st.floats(-1e9, 1e9), min_size=1, max_size=50)
 

@@ -68,10 +68,10 @@ def chain(connection: sqlite3.Connection, tenant_id: str, shard: int, after_seq:
     return [_entry(row) for row in connection.execute(sql, (tenant_id, shard, after_seq, max(limit, 0)))]
 
 
-def heads(connection: sqlite3.Connection, tenant_id: str, shard: int) -> list[Head]:
-    """The chain's heads, by `seq`."""
-    sql = f"SELECT {_HEAD} FROM audit_heads WHERE tenant_id = ? AND shard = ? ORDER BY seq"  # noqa: S608
-    return [_head(row) for row in connection.execute(sql, (tenant_id, shard))]
+def heads(connection: sqlite3.Connection, tenant_id: str, shard: int, after_seq: int, limit: int) -> list[Head]:
+    """At most `limit` of the chain's heads behind `after_seq`, by `seq`."""
+    sql = f"SELECT {_HEAD} FROM audit_heads WHERE tenant_id = ? AND shard = ? AND seq > ? ORDER BY seq LIMIT ?"  # noqa: S608
+    return [_head(row) for row in connection.execute(sql, (tenant_id, shard, after_seq, limit))]
 
 
 def open_calls(connection: sqlite3.Connection, tenant_id: str, shard: int) -> list[Entry]:

@@ -91,9 +91,9 @@ class SqliteStore:
         """At most `limit` entries behind `after_seq`, by `seq`."""
         return await self._connections.read(audit_rows.chain, tenant_id, shard, after_seq, limit)
 
-    async def heads(self, tenant_id: str, shard: int) -> Sequence[Head]:
-        """The chain's signed heads, by `seq`."""
-        return await self._connections.read(audit_rows.heads, tenant_id, shard)
+    async def heads(self, tenant_id: str, shard: int, after_seq: int, limit: int) -> Sequence[Head]:
+        """At most `limit` of the chain's signed heads behind `after_seq`, by `seq`."""
+        return await self._connections.read(audit_rows.heads, tenant_id, shard, after_seq, limit)
 
     async def find(self, query: AuditQuery) -> tuple[Sequence[Entry], str | None]:
         """A page of calls by their newest entries, the call opened last first. Raises InvalidRequest for a bad cursor."""

@@ -94,7 +94,8 @@ def _pattern(entry: str | Mapping[str, Any], macros: Mapping[str, str], look_ahe
     given: Mapping[str, Any] = {"regex": entry} if isinstance(entry, str) else entry
     regex = spelled(given["regex"], macros)
     gate = spelled(given["gate"], macros) if "gate" in given else gate_of(regex)
-    return Pattern(regex=regex, gate=gate, reads_back=given.get("reads_back", look_ahead is LookAhead.PHRASE))
+    whole = given.get("whole", False)
+    return Pattern(regex=regex, gate=gate, reads_back=given.get("reads_back", look_ahead is LookAhead.PHRASE and not whole), whole=whole)
 
 
 def spelled(regex: str, macros: Mapping[str, str]) -> str:

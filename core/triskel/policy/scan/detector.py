@@ -32,12 +32,14 @@ class Pattern:
     """A regular expression in the subset that RE2, Hyperscan and `re` read alike, over Latin-1 bytes.
 
     `gate` is a cheaper expression that matches inside every segment in which `regex` matches. If `regex` has a group,
-    the first one is the value. `reads_back`: the value's key stands before it, maybe in an earlier segment.
+    the first one is the value. `reads_back`: the value's key stands before it, maybe in an earlier segment. `whole`: the
+    value is a whole short paragraph, and only the validator judges it.
     """
 
     regex: str
     gate: str
     reads_back: bool = False
+    whole: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

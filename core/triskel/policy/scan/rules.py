@@ -18,6 +18,9 @@ from triskel.policy.scan.validators import VALIDATORS
 CONTEXT_CHARS = 80
 """How far before a value a context word counts."""
 
+WHOLE_CHARS = 512
+"""A longer paragraph is not judged as a whole."""
+
 Compile = Callable[[bytes], Any]
 Search = Callable[..., Any]
 
@@ -37,7 +40,7 @@ class Rule:
 
     __slots__ = (
         "_compile", "_regex", "_word_groups", "_words", "category", "confidence", "context_confidence", "group", "id", "named_by", "reads_back",
-        "risk", "search", "silent", "tail", "type", "validate", "validator",
+        "risk", "search", "silent", "tail", "type", "validate", "validator", "whole",
     )  # fmt: skip
 
     def __init__(self, detector: Detector, pattern: Pattern, scale: int, named_by: int, compile_: Compile) -> None:
@@ -51,6 +54,7 @@ class Rule:
         self.risk = detector.risk * scale // 1000
         self.silent = detector.silent
         self.reads_back = pattern.reads_back
+        self.whole = pattern.whole
         self.group = 1 if has_group(pattern.regex) else 0
         self.tail = re.compile(f"[{detector.tail}]*".encode("ascii")).match if detector.tail else None
         self._regex = pattern.regex.encode("ascii")
@@ -67,6 +71,8 @@ class Rule:
 
     def matches(self, data: bytes, start: int, end: int, *, more: bool) -> list[Match]:
         """The matches whose value lies in the segment. `more`: the segment is cut by force and the text goes on."""
+        if self.whole:
+            return self._whole_match(data, start, end)
         low = max(0, start - (LOOK_BACK_CHARS if self.reads_back else 1))
         window = data[low : end + 1] if more else data[low:end]
         found = self.search(window, 0 if self.reads_back else start - low)
@@ -86,6 +92,11 @@ class Rule:
                         matches.append(Match(-confidence, first, last, confidence, self))
             found = self.search(window, onward) if onward < len(window) else None
         return matches
+
+    def _whole_match(self, data: bytes, start: int, end: int) -> list[Match]:
+        if end - start > WHOLE_CHARS or self.validate is None or not self.validate(data[start:end]):
+            return []
+        return [Match(-self.confidence, start, end, self.confidence, self)]
 
     def _confidence(self, data: bytes, first: int, segment_start: int) -> int:
         if self.context_confidence:

@@ -121,7 +121,7 @@ class ChainContract:
         assert await chain.append(store, *entries)
         assert list(await store.chain("acme", 0, 0, 100)) == entries
         assert await store.last_entry("acme", 0) == entries[-1]
-        assert list(await store.heads("acme", 0)) == [chain.head()]
+        assert list(await store.heads("acme", 0, 0, 1_000)) == [chain.head()]
 
     async def test_a_chain_is_read_in_pages(self, store: AuditStore) -> None:
         """At most `limit` entries behind `after_seq`."""
@@ -136,7 +136,7 @@ class ChainContract:
         """Nothing to read, and no error."""
         assert await store.last_entry("acme", 0) is None
         assert list(await store.chain("acme", 0, 0, 10)) == []
-        assert list(await store.heads("acme", 0)) == []
+        assert list(await store.heads("acme", 0, 0, 1_000)) == []
         assert list(await store.chains()) == []
         assert list(await store.open_calls("acme", 0)) == []
 
@@ -160,7 +160,7 @@ class ChainContract:
         assert not await again.append(store, again.entry("aud_x"), again.entry("aud_y"))
         assert not await gap.append(store, gap.entry("aud_z"))
         assert list(await store.chain("acme", 0, 0, 10)) == [first]
-        assert [head.seq for head in await store.heads("acme", 0)] == [1]
+        assert [head.seq for head in await store.heads("acme", 0, 0, 1_000)] == [1]
         assert await found(store, AuditQuery(tenant_id="acme")) == ["aud_1"]
 
     async def test_entries_that_do_not_belong_together_are_refused(self, store: AuditStore) -> None:
@@ -192,7 +192,8 @@ class ChainContract:
             winners = replace(won, made=[*winners.made, *won.made])
         for side in (store, rival):
             assert list(await side.chain("acme", 0, 0, 1_000)) == winners.made
-        assert [head.seq for head in await store.heads("acme", 0)] == list(range(3, 61, 3))
+        assert [head.seq for head in await store.heads("acme", 0, 0, 1_000)] == list(range(3, 61, 3))
+        assert [head.seq for head in await store.heads("acme", 0, 6, 2)] == [9, 12]
         assert len(await found(store, AuditQuery(tenant_id="acme"))) == 60
 
 

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import cedarpy
@@ -15,7 +15,7 @@ from triskel.policy.cedar.json_form import entities_from_json, uid_from_json, va
 from triskel.policy.cedar.policy import ANY, Condition, Policy, Scope
 from triskel.policy.cedar.request import Entity, Request
 from triskel.policy.cedar.schema import ActionType, Schema
-from triskel.policy.cedar.values import Uid
+from triskel.policy.cedar.values import Fault, Uid
 
 ACTIONS = {Uid("Action", "read"): frozenset({Uid("Action", "all")}), Uid("Action", "all"): frozenset()}
 SCHEMA = Schema({}, {action: ActionType((), (), {}, ancestors) for action, ancestors in ACTIONS.items()})
@@ -81,19 +81,44 @@ def _answer(evaluation: Evaluation) -> Answer:
 
 def theirs(text: str, requests: Sequence[Mapping[str, Any]]) -> list[Answer]:
     """What Cedar says, as ours must say it: an error denies, and then only forbids determine."""
-    policies = cedarpy.PolicySet.from_str(text)
     answers = []
+    for allowed, determining, errors in _asked(text, requests):
+        answers.append(Answer(allowed and not errors, () if errors and allowed else determining, errors))
+    return answers
+
+
+def each_of_ours(text: str, requests: Sequence[Mapping[str, Any]]) -> list[Answer]:
+    """Which permits hold and which err, by our conditions, of permits without forbids."""
+    evaluator = evaluator_of(text)
+    answers = []
+    for document in requests:
+        request = request_of(document)
+        attributes = request.principal.attributes, request.resource.attributes, request.context, request
+        held, errors = [], []
+        for policy in evaluator.candidates(request):
+            try:
+                if all(condition.holds(*attributes) for condition in policy.conditions):
+                    held.append(policy.id)
+            except (Fault, KeyError):
+                errors.append(policy.id)
+        answers.append(Answer(bool(held), tuple(sorted(held)), tuple(sorted(errors))))
+    return answers
+
+
+def each_of_theirs(text: str, requests: Sequence[Mapping[str, Any]]) -> list[Answer]:
+    """Which permits hold and which err, by Cedar."""
+    return list(_asked(text, requests))
+
+
+def _asked(text: str, requests: Sequence[Mapping[str, Any]]) -> Iterator[Answer]:
+    policies = cedarpy.PolicySet.from_str(text)
+    actions = [
+        {"uid": {"type": a.type, "id": a.id}, "attrs": {}, "parents": [{"type": p.type, "id": p.id} for p in ancestors]}
+        for a, ancestors in ACTIONS.items()
+    ]
     for request in requests:
-        actions = [
-            {"uid": {"type": a.type, "id": a.id}, "attrs": {}, "parents": [{"type": p.type, "id": p.id} for p in ancestors]}
-            for a, ancestors in ACTIONS.items()
-        ]
         question = {part: request[part] for part in ("principal", "action", "resource", "context")}
         result = cedarpy.is_authorized(question, policies, [*request["entities"], *actions])
         assert result.decision is not cedarpy.Decision.NoDecision, result.diagnostics.errors
         errors = tuple(sorted(re.search(r"policy `(\w+)`", error)[1] for error in result.diagnostics.errors))
-        determining = tuple(sorted(result.diagnostics.reasons))
-        if errors and result.allowed:
-            determining = ()
-        answers.append(Answer(result.allowed and not errors, determining, errors))
-    return answers
+        yield Answer(result.allowed, tuple(sorted(result.diagnostics.reasons)), errors)

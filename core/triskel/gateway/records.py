@@ -1,0 +1,133 @@
+"""Records of the audit, as questions that can be asked again. One rule: it reads, and changes nothing."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+from triskel.audit.record import Intent, Outcome, decode_body
+from triskel.errors import ConfigurationInvalid, NotFound
+from triskel.gateway.publishing import Publisher
+from triskel.model.audit import AuditQuery, Entry
+from triskel.model.finding import FindingRecord
+from triskel.policy.bundle import Bundle, load_bundle
+from triskel.policy.publishing.comparison import Summary
+from triskel.policy.publishing.explanation import explanation
+from triskel.policy.publishing.owners import PLATFORM, TENANT_DEFAULT, may_own
+from triskel.policy.publishing.replay import Recorded
+from triskel.policy.verdict import Layers
+from triskel.ports.store import AuditStore, Store
+
+PAGE = 500
+
+
+def recorded(entry: Entry) -> Recorded:
+    """The call of an entry. Raises Unavailable where it cannot be read."""
+    _, intent, outcome = decode_body(entry.body)
+    return _recorded(intent, outcome)
+
+
+def _recorded(intent: Intent, outcome: Outcome | None) -> Recorded:
+    return Recorded(
+        audit_id=intent.audit_id,
+        call_id=intent.call_id,
+        principal=intent.principal,
+        action=intent.action.value,
+        target=intent.target,
+        surface=intent.surface,
+        at_ms=intent.opened_at_ms,
+        input=intent.decision,
+        output=outcome.decision if outcome is not None else None,
+        # A quote comes after the scan: where there is one the text was looked at, even if there was none to look at.
+        looked_at=bool(intent.request_hash or intent.token_estimate or intent.clouds),
+        token_estimate=intent.token_estimate,
+        cost_estimate=intent.cost_estimate,
+        clouds=intent.clouds,
+    )
+
+
+async def calls_of(store: AuditStore, tenant_id: str, most: int) -> AsyncIterator[Sequence[Entry]]:
+    """At most `most` calls of a tenant, the newest first, in pages."""
+    cursor: str | None = None
+    while most > 0:
+        page, cursor = await store.find(AuditQuery(tenant_id=tenant_id, limit=min(PAGE, most), cursor=cursor))
+        if page:
+            yield page
+        most -= len(page)
+        if cursor is None:
+            return
+
+
+async def tenants_of(store: Store, owner: str) -> list[str]:
+    """The tenants about whose calls an owner's policies decide and that have had any."""
+    if may_own(owner):
+        return [owner]
+    tenants = sorted({tenant_id for tenant_id, _ in await store.chains()})
+    if owner == PLATFORM:
+        return tenants
+    return [tenant_id for tenant_id in tenants if not may_own(tenant_id) or not await store.bundle_history(tenant_id, 1)]
+
+
+async def simulate(store: Store, owner: str, platform: Bundle, candidate: Bundle, default: Bundle, most: int) -> Summary:
+    """What a candidate of `owner` would have changed about at most `most` recorded calls of each tenant it decides about.
+
+    `platform` and `default` are the other layers in use.
+    """
+    summary = Summary()
+    publisher: dict[str, Layers] = {}
+    for tenant_id in await tenants_of(store, owner):
+        if owner == PLATFORM:
+            own = await store.active_bundle(tenant_id) if may_own(tenant_id) else None
+            tenant = default if own is None else await asyncio.to_thread(load_bundle, own.document, own.bundle_hash)
+            layers = Layers(candidate, tenant)
+        else:
+            layers = publisher.setdefault(owner, Layers(platform, candidate))
+        async for page in calls_of(store, tenant_id, most):
+            await asyncio.to_thread(_replay, summary, page, layers)
+    return summary
+
+
+def _replay(summary: Summary, page: Sequence[Entry], layers: Layers) -> None:
+    summary.add(map(recorded, page), layers)
+
+
+async def explain_decision(store: Store, publisher: Publisher, decision_id: str, tenant_id: str | None) -> dict[str, Any]:
+    """Why it was decided so; of one tenant's decisions, or of all. Raises NotFound.
+
+    See `policy.publishing.explanation`.
+    """
+    entry = await _entry_of(store, decision_id, tenant_id)
+    _, intent, outcome = decode_body(entry.body)
+    call = _recorded(intent, outcome)
+    findings: list[tuple[str, FindingRecord]] = [("input", record) for record in intent.findings]
+    findings += [("output", record) for record in (outcome.findings if outcome is not None else ())]
+    names = intent.decision.bundle_hash.split("+") if intent.decision.bundle_hash else []
+    bundles: list[Bundle] = []
+    missing: list[str] = []
+    for owners, name in zip(((PLATFORM,), (entry.tenant_id, TENANT_DEFAULT)), names, strict=False):
+        bundle = await _bundle(publisher, owners, name)
+        if bundle is None:
+            missing.append(name)
+        else:
+            bundles.append(bundle)
+    layers = Layers(*bundles) if len(bundles) == 2 else None
+    return await asyncio.to_thread(explanation, call, layers, findings, missing=missing)
+
+
+async def _bundle(publisher: Publisher, owners: Sequence[str], name: str) -> Bundle | None:
+    for owner in owners:
+        document = await publisher.kept(owner, name)
+        if document is not None:
+            try:
+                return await asyncio.to_thread(load_bundle, document, name)
+            except ConfigurationInvalid:
+                return None
+    return None
+
+
+async def _entry_of(store: AuditStore, decision_id: str, tenant_id: str | None) -> Entry:
+    tenants = [tenant_id] if tenant_id is not None else sorted({name for name, _ in await store.chains()})
+    for name in tenants:
+        found, _ = await store.find(AuditQuery(tenant_id=name, decision_id=decision_id, limit=1))
+        if found:
+            return found[0]
+    raise NotFound(f"the audit has no decision `{decision_id[:64]}`")
