@@ -7,6 +7,7 @@ from pathlib import Path
 
 from triskel import __version__
 from triskel.errors import ConfigurationInvalid, TriskelError
+from triskel.local.policy_commands import add_policy_commands
 
 _EPILOG = """\
 Start with `triskel up`: it runs Triskel with three simulated clouds, makes a demo tenant and prints its API key.
@@ -63,6 +64,8 @@ def _parser() -> argparse.ArgumentParser:
     verify.add_argument("--tenant", help="one tenant's chains instead of all")
     _homed(verify)
     verify.set_defaults(run=_audit_verify)
+
+    add_policy_commands(commands, _homed)
 
     scan = commands.add_parser("scan", help="read JSON lines with `text`, write what the detectors find in each")
     scan.add_argument("--surface", default="prompt", choices=["prompt", "tool_argument", "tool_result", "output"])

@@ -18,8 +18,10 @@ from triskel.audit.sequencer import Sequencer
 from triskel.audit.verify import verify
 from triskel.audit.writer import AuditWriter
 from triskel.config import BudgetConfig, Config, DeploymentConfig, IssuerConfig
-from triskel.errors import ConfigurationInvalid, Unavailable
-from triskel.gateway import Gates, Gateway
+from triskel.errors import Unavailable
+from triskel.gateway import Gates
+from triskel.gateway.bundles import BundlesInUse, PreparedGateway
+from triskel.gateway.publishing import Publisher
 from triskel.http.application import Application
 from triskel.http.surfaces import Check, Surfaces
 from triskel.identity.api_keys import ApiKeys
@@ -34,8 +36,8 @@ from triskel.model.principal import PrincipalKind
 from triskel.model.route import Cloud, Deployment
 from triskel.model.units import DurationMs, MicroUsd, Tokens
 from triskel.model.usage import Price
-from triskel.policy.bundle import load_bundle
-from triskel.policy.guard import Guard, Policies
+from triskel.policy.guard import Guard
+from triskel.policy.publishing import owners
 from triskel.policy.scan import Scanner
 from triskel.ports.clock import Clock
 from triskel.ports.credentials import Credential
@@ -60,10 +62,10 @@ LAG_LIMIT_MS = 60_000
 
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "[::1]", "::1"})
 
-PLATFORM = "platform"
+PLATFORM = owners.PLATFORM
 """The owner of the policies that no tenant can loosen."""
 
-TENANT_DEFAULT = "default"
+TENANT_DEFAULT = owners.TENANT_DEFAULT
 """The owner of the policies of a tenant that has published none."""
 
 
@@ -120,8 +122,8 @@ class System:
             clock=ports.clock,
             epoch=ports.epoch,
         )
-        self.policies = Policies()
-        self.gateway = Gateway(
+        self.policies = BundlesInUse(ports.store, ports.clock)
+        self.gateway = PreparedGateway(
             Gates(
                 guard=Guard(self.policies, ports.scanner, ids=ports.ids, clock=ports.clock, salt=ports.salt),
                 admission=ports.hot,
@@ -132,7 +134,8 @@ class System:
                 meter=ports.meter,
                 tracer=ports.tracer,
                 call_log=ports.call_log,
-            )
+            ),
+            self.policies,
         )
         self._bearer_tokens = BearerTokens([_issuer(row) for row in config.identity.issuers], ports.transport, ports.clock)
         self.application = Application(
@@ -144,6 +147,9 @@ class System:
                 audit_store=ports.store,
                 sequencer=self.sequencer,
                 verify_audit=self.verify_audit,
+                publisher=Publisher(ports.store, ports.clock),
+                bundles=self.policies,
+                scanner=ports.scanner,
                 checks=self._checks(),
                 clock=ports.clock,
                 ids=ports.ids,
@@ -163,17 +169,12 @@ class System:
         await self.load_policies()
         self._begin(self.sequencer.run())
         self._begin(self._exchange_signals())
+        self._begin(self.policies.watch())
         self._bearer_tokens.refresh()
 
     async def load_policies(self) -> None:
         """Take the active bundles into use, all at once. What was in use stays where one of them cannot be loaded."""
-        bundles = {}
-        for owner in (PLATFORM, TENANT_DEFAULT):
-            stored = await self._ports.store.active_bundle(owner)
-            if stored is None:
-                raise ConfigurationInvalid(f"the store holds no active policy bundle of `{owner}`; nothing would be permitted")
-            bundles[owner] = load_bundle(stored.document, stored.bundle_hash)
-        self.policies.replace(bundles[PLATFORM], bundles[TENANT_DEFAULT])
+        await self.policies.load()
 
     async def drain(self, within_ms: int) -> bool:
         """Put everything that is pending where it belongs. False where that took longer."""

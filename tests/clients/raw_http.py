@@ -37,7 +37,7 @@ def reply(said: bytes) -> Reply:
     """The first response in `said`."""
     head, _, body = said.partition(b"\r\n\r\n")
     status, *lines = head.decode("latin-1").split("\r\n")
-    headers = dict(line.lower().split(": ", 1) for line in lines)
+    headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
     if headers.get("transfer-encoding") == "chunked":
         body = b"".join(_chunks(body))
     return Reply(int(status.split()[1]), headers, body)

@@ -279,13 +279,12 @@ def test_many_texts_are_refused_rather_than_scanned(gateway: Triskel) -> None:
     assert time.monotonic() - began_s < 5
 
 
-def test_findings_without_number(gateway: Triskel) -> None:
-    """A megabyte of nothing but findings is answered in seconds, and the record of it is bounded and readable."""
+def test_nothing_but_findings(gateway: Triskel) -> None:
+    """A text of ten thousand findings is answered in seconds, every one of them struck out, and its record is readable."""
     began_s = time.monotonic()
-    reply = post(gateway, {"input": f"{SSN} bob@example.com " * 20_000}, "/v1/policy/check")
-    assert time.monotonic() - began_s < 15
-    assert reply.status in (200, 400)
-    if reply.status == 200:
-        assert SSN not in str(reply.json["input"])
-        assert gateway.record(reply.headers["x-triskel-audit"])["findings"]
+    reply = post(gateway, {"input": f"{SSN} bob@example.com " * 5_000}, "/v1/policy/check")
+    assert time.monotonic() - began_s < 10
+    assert (reply.status, reply.json["decision"]) == (200, "redact")
+    assert reply.json["input"] == "[REDACTED:us_ssn] [REDACTED:email] " * 5_000
+    assert gateway.record(reply.headers["x-triskel-audit"])["findings"]
     assert alive(gateway)

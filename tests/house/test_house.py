@@ -9,7 +9,9 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 CORE = ROOT / "core" / "triskel"
-SOURCES = sorted([*CORE.rglob("*.py"), *(ROOT / "tests").rglob("*.py"), *(ROOT / "bench").rglob("*.py"), *(ROOT / "tools").rglob("*.py")])
+SOURCES = sorted(
+    [*CORE.rglob("*.py"), *(ROOT / "tests").rglob("*.py"), *(ROOT / "bench").rglob("*.py"), *(ROOT / "tools").rglob("*.py")]
+)
 MOST_LINES = 400
 VAGUE = {"utils", "util", "helpers", "helper", "manager", "base", "common", "misc"}
 
@@ -94,7 +96,18 @@ def test_the_asgi_application_imports_no_more_than_a_call_needs():
     """A cold start pays for what it loads: no configuration, no SQL, no YAML, no cryptography, no metrics."""
     program = "import sys, triskel.http.application; print(*sorted(sys.modules))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    heavy = {"pydantic", "yaml", "sqlite3", "cryptography", "jwt", "prometheus_client", "opentelemetry", "rich", "cedarpy", "openai"}
+    heavy = {
+        "pydantic",
+        "yaml",
+        "sqlite3",
+        "cryptography",
+        "jwt",
+        "prometheus_client",
+        "opentelemetry",
+        "rich",
+        "cedarpy",
+        "openai",
+    }
     heavy |= {"boto3", "azure", "google.cloud", "aiohttp", "httpx", "uvicorn", "starlette"}
     assert heavy & set(done.stdout.split()) == set()
 

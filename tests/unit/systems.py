@@ -4,6 +4,8 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
+from tests.unit.calls import a_principal
+
 from triskel.adapters.memory_hot import MemoryHot
 from triskel.audit.heads import Signer
 from triskel.config import Config
@@ -21,8 +23,6 @@ from triskel.testing.memory_journal import MemoryJournal
 from triskel.testing.memory_store import MemoryStore
 from triskel.testing.telemetry import RecordingMeter, RecordingTracer
 from triskel.testing.transport import Answer, FakeTransport
-
-from tests.unit.calls import a_principal
 
 
 @dataclass

@@ -12,7 +12,6 @@ from triskel.model.audit import Entry, Head
 from triskel.ports.heads import HeadLog
 from triskel.ports.store import AuditStore
 
-
 _HEADS_OF_ONE_ENTRY = 100
 """Heads that are looked at for the genuine one; there is one, unless somebody adds to them."""
 

@@ -189,7 +189,7 @@ class BundlesInUse(Policies):
             await self.look(owner)
         except TriskelError as error:
             self._missed(owner, error.message)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, following the store must go on
             _log.exception("policies cannot be looked at")
             self._missed(owner, type(error).__name__)
         else:

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from triskel.errors import ConfigurationInvalid, Conflict, InvalidRequest, NotFound
 from triskel.policy.bundle import bundle_hash, load_bundle
 from triskel.policy.packs import pack_document
-from triskel.policy.publishing.owners import KEPT, check_owner, layer_of
+from triskel.policy.publishing.draft import Draft, compile_draft
+from triskel.policy.publishing.owners import KEPT, TENANT_DEFAULT, check_owner, layer_of, may_own
 from triskel.ports.clock import Clock
 from triskel.ports.store import BundleStore, StoredBundle
 
@@ -50,6 +51,12 @@ class Publisher:
         self._store = store
         self._clock = clock
         self._changing = asyncio.Lock()
+        self._compiling = asyncio.Lock()
+
+    async def compiled(self, draft: Draft, owner: str) -> bytes:
+        """The draft's document, made on another thread, one at a time. Raises ConfigurationInvalid."""
+        async with self._compiling:
+            return await asyncio.to_thread(compile_draft, draft, owner)
 
     async def publish(self, owner: str, document: bytes, *, if_active: str | None = None) -> Published:
         """Make a document the active bundle of `owner`. `if_active` is the hash that must be active now; "" for none.
@@ -62,12 +69,13 @@ class Publisher:
         await self._try(owner, name, document)
         async with self._changing:
             before = await self._expected(owner, if_active)
-            now_ms = self._clock.now_ms()
-            await self._store.put_bundle(StoredBundle(owner=owner, bundle_hash=name, document=document, published_at_ms=now_ms))
             return await self._activated(owner, before, name, document)
 
     async def roll_back(self, owner: str, to: str | None = None, *, if_active: str | None = None) -> Published:
-        """Activate the bundle `to`, or the one that was active before. Raises as `publish`, and NotFound where there is none."""
+        """Activate the bundle `to`, or the one that was active before: before a tenant's first, that is the default one.
+
+        Raises as `publish`, and NotFound where there is none.
+        """
         check_owner(owner)
         async with self._changing:
             before = await self._expected(owner, if_active)
@@ -81,9 +89,7 @@ class Publisher:
     async def history(self, owner: str, limit: int = 20) -> list[Activation]:
         """Activations, the last one first."""
         found = await self._store.bundle_history(owner, min(limit, MAX_HISTORY))
-        return [
-            Activation(at_ms=at_ms, bundle_hash=name, active=number == 0) for number, (at_ms, name) in enumerate(found)
-        ]
+        return [Activation(at_ms=at_ms, bundle_hash=name, active=number == 0) for number, (at_ms, name) in enumerate(found)]
 
     async def named(self, owner: str, reference: str) -> str:
         """The whole hash for `active`, a hash, or its first eight or more digits. Raises NotFound or InvalidRequest."""
@@ -93,7 +99,9 @@ class Publisher:
                 raise NotFound(f"`{owner}` has published no policies")
             return history[0][1]
         if len(reference) < _LEAST_PREFIX:
-            raise InvalidRequest(f"a bundle is named by at least {_LEAST_PREFIX} digits of its hash, or by `{ACTIVE}`", field="to")
+            raise InvalidRequest(
+                f"a bundle is named by at least {_LEAST_PREFIX} digits of its hash, or by `{ACTIVE}`", field="to"
+            )
         found = {name for _, name in history if name.startswith(reference)}
         if len(found) > 1:
             raise InvalidRequest(f"`{reference[:64]}` is the beginning of several bundles' hashes", field="to")
@@ -126,10 +134,14 @@ class Publisher:
         return active
 
     async def _before(self, owner: str, active: str | None) -> str:
-        history = await self._store.bundle_history(owner, MAX_HISTORY)
-        for _, name in history:
+        """What was active before. For a tenant's first bundle that is the default one."""
+        for _, name in await self._store.bundle_history(owner, MAX_HISTORY):
             if name != active:
                 return name
+        if active is not None and may_own(owner):
+            default = await self._store.bundle_history(TENANT_DEFAULT, 1)
+            if default and default[0][1] != active:
+                return default[0][1]
         raise NotFound(f"`{owner}` has no earlier policies to go back to")
 
     async def _activated(self, owner: str, before: str | None, name: str, document: bytes) -> Published:
@@ -140,7 +152,9 @@ class Publisher:
                 if earlier is not None:
                     await self._keep(earlier.bundle_hash, earlier.document)
             await self._keep(name, document)
-            await self._store.activate_bundle(owner, name, self._clock.now_ms())
+            now_ms = self._clock.now_ms()
+            await self._store.put_bundle(StoredBundle(owner=owner, bundle_hash=name, document=document, published_at_ms=now_ms))
+            await self._store.activate_bundle(owner, name, now_ms)
         return Published(owner=owner, before=before, after=name)
 
     async def _keep(self, name: str, document: bytes) -> None:
@@ -152,7 +166,7 @@ class Publisher:
 
 async def kept_document(store: BundleStore, owner: str, name: str) -> bytes | None:
     """The document of a hash, or None where it is not kept."""
-    for place in (owner, KEPT + name):
+    for place in (owner, KEPT + name, TENANT_DEFAULT):
         stored = await store.active_bundle(place)
         if stored is not None and stored.bundle_hash == name:
             return stored.document

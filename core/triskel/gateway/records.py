@@ -67,22 +67,25 @@ async def tenants_of(store: Store, owner: str) -> list[str]:
     return [tenant_id for tenant_id in tenants if not may_own(tenant_id) or not await store.bundle_history(tenant_id, 1)]
 
 
-async def simulate(store: Store, owner: str, platform: Bundle, candidate: Bundle, default: Bundle, most: int) -> Summary:
-    """What a candidate of `owner` would have changed about at most `most` recorded calls of each tenant it decides about.
+async def replay_tenant(store: AuditStore, tenant_id: str, candidate: Layers, most: int, into: Summary) -> None:
+    """Replay the newest `most` calls of a tenant against a candidate."""
+    async for page in calls_of(store, tenant_id, most):
+        await asyncio.to_thread(_replay, into, page, candidate)
 
-    `platform` and `default` are the other layers in use.
+
+async def simulate(store: Store, owner: str, candidate: Bundle, layers: Layers, most: int) -> Summary:
+    """What a candidate of `owner` would have changed about the newest `most` calls of each tenant it decides about.
+
+    `layers` are the platform's and the default bundle in use, one of which the candidate replaces, or a tenant's own.
     """
     summary = Summary()
-    publisher: dict[str, Layers] = {}
     for tenant_id in await tenants_of(store, owner):
+        tenant = candidate
         if owner == PLATFORM:
             own = await store.active_bundle(tenant_id) if may_own(tenant_id) else None
-            tenant = default if own is None else await asyncio.to_thread(load_bundle, own.document, own.bundle_hash)
-            layers = Layers(candidate, tenant)
-        else:
-            layers = publisher.setdefault(owner, Layers(platform, candidate))
-        async for page in calls_of(store, tenant_id, most):
-            await asyncio.to_thread(_replay, summary, page, layers)
+            tenant = layers.tenant if own is None else await asyncio.to_thread(load_bundle, own.document, own.bundle_hash)
+        platform = candidate if owner == PLATFORM else layers.platform
+        await replay_tenant(store, tenant_id, Layers(platform, tenant), most, summary)
     return summary
 
 
@@ -90,7 +93,7 @@ def _replay(summary: Summary, page: Sequence[Entry], layers: Layers) -> None:
     summary.add(map(recorded, page), layers)
 
 
-async def explain_decision(store: Store, publisher: Publisher, decision_id: str, tenant_id: str | None) -> dict[str, Any]:
+async def explain_decision(store: AuditStore, publisher: Publisher, decision_id: str, tenant_id: str | None) -> dict[str, Any]:
     """Why it was decided so; of one tenant's decisions, or of all. Raises NotFound.
 
     See `policy.publishing.explanation`.
@@ -100,17 +103,20 @@ async def explain_decision(store: Store, publisher: Publisher, decision_id: str,
     call = _recorded(intent, outcome)
     findings: list[tuple[str, FindingRecord]] = [("input", record) for record in intent.findings]
     findings += [("output", record) for record in (outcome.findings if outcome is not None else ())]
-    names = intent.decision.bundle_hash.split("+") if intent.decision.bundle_hash else []
-    bundles: list[Bundle] = []
+    layers: dict[str, Layers] = {}
     missing: list[str] = []
-    for owners, name in zip(((PLATFORM,), (entry.tenant_id, TENANT_DEFAULT)), names, strict=False):
-        bundle = await _bundle(publisher, owners, name)
-        if bundle is None:
-            missing.append(name)
-        else:
-            bundles.append(bundle)
-    layers = Layers(*bundles) if len(bundles) == 2 else None
-    return await asyncio.to_thread(explanation, call, layers, findings, missing=missing)
+    # A reply that came while a new bundle was taken into use was decided by that one.
+    for pair in {call.input.bundle_hash, call.output.bundle_hash if call.output is not None else ""} - {""}:
+        bundles: list[Bundle] = []
+        for owners, name in zip(((PLATFORM,), (entry.tenant_id, TENANT_DEFAULT)), pair.split("+"), strict=False):
+            bundle = await _bundle(publisher, owners, name)
+            if bundle is None:
+                missing.append(name)
+            else:
+                bundles.append(bundle)
+        if len(bundles) == 2:
+            layers[pair] = Layers(*bundles)
+    return await asyncio.to_thread(explanation, call, layers, findings, missing=sorted(set(missing)))
 
 
 async def _bundle(publisher: Publisher, owners: Sequence[str], name: str) -> Bundle | None:

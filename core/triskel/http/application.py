@@ -4,7 +4,7 @@ import logging
 from collections.abc import Awaitable, Callable
 
 from triskel.errors import InvalidRequest, MethodNotAllowed, NotFound, PlatformError, TriskelError
-from triskel.http import audit, chat, models, policy, status
+from triskel.http import audit, chat, models, policies, policy, readiness, status
 from triskel.http.exchange import ClientGone, Exchange, Receive, Scope, Send
 from triskel.http.faults import reply_error
 from triskel.http.surfaces import Surfaces
@@ -18,15 +18,26 @@ ROUTES: dict[str, dict[str, Handler]] = {
     "/v1/chat/completions": {"POST": chat.chat_completions},
     "/v1/models": {"GET": models.list_models},
     "/v1/policy/check": {"POST": policy.check_policy},
+    "/v1/policies": {"GET": policies.list_bundles},
+    "/v1/policies/validate": {"POST": policies.validate},
+    "/v1/policies/format": {"POST": policies.format_policies},
+    "/v1/policies/test": {"POST": policies.test},
+    "/v1/policies/diff": {"POST": policies.diff},
+    "/v1/policies/simulate": {"POST": policies.simulate},
+    "/v1/policies/publish": {"POST": policies.publish},
+    "/v1/policies/rollback": {"POST": policies.roll_back},
     "/v1/audit": {"GET": audit.list_audit},
     "/v1/audit/verify": {"GET": audit.verify_audit},
     "/health": {"GET": status.health},
-    "/ready": {"GET": status.ready},
+    "/ready": {"GET": readiness.ready},
     "/metrics": {"GET": status.metrics},
 }
 """Every path and method. A test walks them all."""
 
-PREFIXES: dict[str, dict[str, Handler]] = {"/v1/models/": {"GET": models.show_model}}
+PREFIXES: dict[str, dict[str, Handler]] = {
+    "/v1/models/": {"GET": models.show_model},
+    "/v1/policies/explain/": {"GET": policies.explain},
+}
 """Paths that end in a name."""
 
 

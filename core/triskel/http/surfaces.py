@@ -5,9 +5,12 @@ from dataclasses import dataclass
 
 from triskel.audit.sequencer import Sequencer
 from triskel.gateway import Gateway
+from triskel.gateway.bundles import BundlesInUse
+from triskel.gateway.publishing import Publisher
 from triskel.identity.authenticate import Authenticator
 from triskel.inference import Inference
 from triskel.model.audit import Verification
+from triskel.policy.scan import Scanner
 from triskel.ports.clock import Clock
 from triskel.ports.ids import Ids
 from triskel.ports.store import AuditStore
@@ -29,6 +32,9 @@ class Surfaces:
     audit_store: AuditStore
     sequencer: Sequencer
     verify_audit: Callable[[str], Awaitable[Verification]]
+    publisher: Publisher
+    bundles: BundlesInUse
+    scanner: Scanner
     checks: Mapping[str, Check]
     clock: Clock
     ids: Ids

@@ -9,6 +9,7 @@ deny > needs approval > redact > warn > allow, where
   what comes later (an answer, a stream), in `obligations`.
 """
 
+import json
 from collections.abc import Mapping
 from hashlib import sha256
 from typing import Any, NamedTuple
@@ -87,7 +88,7 @@ class Layers:
         known = self._entities.get(key)
         # The entities are kept with their hash, so that an id cannot pass to another object meanwhile.
         if known is None or known[0] is not principal or known[1] is not resource:
-            text = repr([_described(principal), _described(resource)])
+            text = json.dumps([_described(principal), _described(resource)], separators=(",", ":"), default=repr)
             if len(self._entities) >= _CACHE_ENTRIES:
                 self._entities.clear()
             known = self._entities[key] = (principal, resource, sha256(text.encode()).hexdigest())
@@ -160,5 +161,5 @@ def _sorted(value: Any) -> Any:
     if isinstance(value, Mapping):
         return [(name, _sorted(item)) for name, item in sorted(value.items())]
     if isinstance(value, frozenset):
-        return sorted(map(repr, value))
+        return sorted((_sorted(item) for item in value), key=repr)
     return value

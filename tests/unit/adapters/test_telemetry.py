@@ -91,7 +91,14 @@ def test_a_record_is_one_line_of_json_with_its_fields_and_traceback():
         raise ValueError("a\nb")
     except ValueError as error:
         record = logging.getLogger("triskel.x").makeRecord(
-            "triskel.x", logging.ERROR, "f", 1, "went %s", ("wrong",), (ValueError, error, error.__traceback__), extra={"request_id": "call_1"}
+            "triskel.x",
+            logging.ERROR,
+            "f",
+            1,
+            "went %s",
+            ("wrong",),
+            (ValueError, error, error.__traceback__),
+            extra={"request_id": "call_1"},
         )
     line = JsonFormatter().format(record)
     assert "\n" not in line

@@ -46,6 +46,26 @@ _Known = tuple[Entity, int, str | None]
 """An entity, the policies whose scope holds it, and what is wrong with it or None."""
 
 
+class _Row(NamedTuple):
+    """A policy and what is tried of it: all conditions; for the precheck, those that are not late, where it has a say."""
+
+    policy: Policy
+    atoms: tuple[Atom, ...]
+    early_forbid: bool
+    early_permit: tuple[Atom, ...] | None
+
+    @classmethod
+    def of(cls, policy: Policy) -> "_Row":
+        late = any(condition.late for condition in policy.conditions)
+        early = tuple(condition.holds for condition in policy.conditions if not condition.late)
+        return cls(
+            policy,
+            tuple(condition.holds for condition in policy.conditions),
+            early_forbid=policy.enforced and not policy.permits and not late,
+            early_permit=early if policy.enforced and policy.permits else None,
+        )
+
+
 class _Plan:
     """The policies whose scope holds a request: those without conditions, and the others with theirs.
 
@@ -55,15 +75,12 @@ class _Plan:
 
     __slots__ = ("always", "conditional", "early_forbids", "early_permits", "open", "outcomes")
 
-    def __init__(self, found: Sequence[Policy]) -> None:
-        self.always = tuple(policy for policy in found if not policy.conditions)
-        conditional = [policy for policy in found if policy.conditions]
-        self.conditional = tuple((1 << i, *_conditional(policy)) for i, policy in enumerate(conditional))
-        forbids = [p for p in found if p.enforced and not p.permits and not any(c.late for c in p.conditions)]
-        permits = [p for p in found if p.enforced and p.permits]
-        self.early_forbids = tuple(_conditional(policy) for policy in forbids)
-        self.early_permits = tuple((p, tuple(c.holds for c in p.conditions if not c.late)) for p in permits)
-        self.open = any(not atoms for _, atoms in self.early_permits)
+    def __init__(self, rows: Sequence[_Row]) -> None:
+        self.always = [policy for policy, atoms, _, _ in rows if not atoms]
+        self.conditional = [(1 << i, policy, atoms) for i, (policy, atoms, _, _) in enumerate(rows) if atoms]
+        self.early_forbids = [(policy, atoms) for policy, atoms, forbids, _ in rows if forbids]
+        self.early_permits = [(policy, early) for policy, _, _, early in rows if early is not None]
+        self.open = any(not early for _, early in self.early_permits)
         self.outcomes: dict[int, Evaluation] = {}
 
     def outcome(self, hits: int, failures: Sequence[_Failure]) -> Evaluation:
@@ -87,6 +104,7 @@ class Evaluator:
         "_principals",
         "_questions",
         "_resources",
+        "_rows",
         "_scopes",
         "policies",
         "schema",
@@ -95,6 +113,7 @@ class Evaluator:
     def __init__(self, schema: Schema, policies: Sequence[Policy]) -> None:
         self.schema = schema
         self.policies = tuple(policies)
+        self._rows = tuple(_Row.of(policy) for policy in policies)
         self._actions = action_masks((p.action for p in policies), schema.action_ancestors)
         self._scopes = (ScopeIndex(p.principal for p in policies), ScopeIndex(p.resource for p in policies))
         self._entity_types = EntityTypes(schema)
@@ -114,7 +133,7 @@ class Evaluator:
 
     def evaluate_untyped(self, request: Request) -> Evaluation:
         """The decision on a request whose types nobody has checked, by Cedar's rules for wrong types. Remembers nothing."""
-        return _decided(_Plan(self.candidates(request)), request)
+        return _decided(_Plan(_chosen(self._rows, self._mask(request))), request)
 
     def precheck(self, request: Request, *, conforms: bool = False) -> Evaluation | None:
         """The denial, where nothing that a scan or a quote could tell would change it, or None.
@@ -130,17 +149,11 @@ class Evaluator:
             held, failures = _held(plan.early_forbids, request)
             if held or failures:
                 return _conclude(held, failures)
-        if plan.open:
-            return None
-        for candidate in plan.early_permits:
-            # A late condition before the one that erred might be false: only the whole evaluation may deny for it.
-            if any(_held((candidate,), request)):
-                return None
-        return Evaluation(allowed=False)
+        return None if plan.open or _possible(plan.early_permits, request) else Evaluation(allowed=False)
 
     def candidates(self, request: Request) -> tuple[Policy, ...]:
         """The policies whose scope holds the request, in the order of the bundle."""
-        return _chosen(self.policies, self._mask(request))
+        return tuple(row.policy for row in _chosen(self._rows, self._mask(request)))
 
     def fault(self, request: Request, *, early: bool = False) -> str | None:
         """Where the request is not of the schema's types, or None. `early`: late attributes of the context may be missing."""
@@ -172,7 +185,7 @@ class Evaluator:
         if plan is None:
             if len(self._plans) >= _CACHED:
                 self._plans.clear()
-            plan = self._plans[mask] = _Plan(_chosen(self.policies, mask))
+            plan = self._plans[mask] = _Plan(_chosen(self._rows, mask))
         return plan
 
     def _question(self, action: Uid, *, early: bool) -> Question:
@@ -222,17 +235,14 @@ def _decided(plan: _Plan, request: Request) -> Evaluation:
     return plan.outcome(hits, failures) if outcome is None else outcome
 
 
-def _chosen(policies: Sequence[Policy], mask: int) -> tuple[Policy, ...]:
+def _chosen(rows: Sequence[_Row], mask: int) -> list[_Row]:
+    """The rows whose bits are set."""
     found = []
     while mask:
         low = mask & -mask
-        found.append(policies[low.bit_length() - 1])
+        found.append(rows[low.bit_length() - 1])
         mask ^= low
-    return tuple(found)
-
-
-def _conditional(policy: Policy) -> _Conditional:
-    return policy, tuple(condition.holds for condition in policy.conditions)
+    return found
 
 
 def _held(candidates: Iterable[_Conditional], request: Request) -> tuple[list[Policy], list[_Failure]]:
@@ -242,11 +252,30 @@ def _held(candidates: Iterable[_Conditional], request: Request) -> tuple[list[Po
     failures: list[_Failure] = []
     for policy, atoms in candidates:
         try:
-            if all(atom(p, r, c, request) for atom in atoms):
+            for atom in atoms:
+                if not atom(p, r, c, request):
+                    break
+            else:
                 held.append(policy)
         except Exception as error:  # noqa: BLE001 whatever a policy raises denies
             failures.append((policy, describe(error)))
     return held, failures
+
+
+def _possible(candidates: Iterable[_Conditional], request: Request) -> bool:
+    """Whether one of the candidates holds, as far as its conditions are given, or errs."""
+    p, r, c = request.principal.attributes, request.resource.attributes, request.context
+    for _, atoms in candidates:
+        try:
+            for atom in atoms:
+                if not atom(p, r, c, request):
+                    break
+            else:
+                return True
+        except Exception:  # noqa: BLE001
+            # A late condition before the one that erred might be false: only the whole evaluation may deny for it.
+            return True
+    return False
 
 
 def describe(error: Exception) -> str:

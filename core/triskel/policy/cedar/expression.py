@@ -4,7 +4,7 @@ One rule: what leaves this file has a known operator, operands of the right sort
 is refused with UnsupportedPolicy. Format: https://docs.cedarpolicy.com/policies/json-format.html
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from triskel.policy.cedar.values import LONG_MAX, LONG_MIN, Uid
@@ -103,16 +103,6 @@ def _chained(op: str, node: Any) -> list[Any]:
         if len(parts) > MAX_OPERANDS:
             raise UnsupportedPolicy(f"a chain of `{op}` has more than {MAX_OPERANDS} parts")
     return parts
-
-
-def walk(expression: Expr) -> Iterator[Expr]:
-    """The expression and everything in it."""
-    yield expression
-    for arg in expression.args:
-        if isinstance(arg, Expr):
-            yield from walk(arg)
-        elif expression.op == "record":
-            yield from walk(arg[1])
 
 
 def _field(body: Any, name: str) -> Any:

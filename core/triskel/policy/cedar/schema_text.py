@@ -231,7 +231,8 @@ class _Resolver:
             raise SchemaInvalid(f"{uid} is in a group that is not declared, or in itself")
         namespace, body = self._declared.actions[uid]
         for kind, name in body["groups"]:
-            group = Uid(kind or _qualified(namespace, "Action"), name)
+            kinds = (_qualified(namespace, kind or "Action"), kind)
+            group = next((Uid(k, name) for k in kinds if Uid(k, name) in self._declared.actions), Uid(kind, name))
             yield group
             yield from self._groups(group, depth + 1)
 

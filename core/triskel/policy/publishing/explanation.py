@@ -23,9 +23,9 @@ NOT_KNOWN = "not known"
 
 
 def explanation(
-    call: Recorded, layers: Layers | None, findings: Sequence[tuple[str, FindingRecord]], *, missing: Sequence[str] = ()
+    call: Recorded, layers: Mapping[str, Layers], findings: Sequence[tuple[str, FindingRecord]], *, missing: Sequence[str] = ()
 ) -> dict[str, Any]:
-    """The explanation, as JSON values. `layers` are those that the record names; None where `missing` bundles are not kept."""
+    """The explanation, as JSON values. `layers` are those that the record names, by hash; `missing` bundles are not kept."""
     final = call.output or call.input
     return {
         "decision_id": final.decision_id,
@@ -45,7 +45,7 @@ def explanation(
         "verdict": call.verdict.value,
         "bundle_hash": final.bundle_hash,
         "bundles_missing": list(missing),
-        "stages": [_stage(stage, layers) for stage in stages(call)],
+        "stages": [_stage(stage, layers.get(stage.decision.bundle_hash)) for stage in stages(call)],
         "findings": [_finding(stage, record) for stage, record in findings],
     }
 
@@ -68,7 +68,7 @@ def _stage(stage: Stage, layers: Layers | None) -> dict[str, Any]:
         "entities_match": None,
         "policies": [],
     }
-    if layers is None or decision.bundle_hash != layers.bundle_hash:
+    if layers is None:
         return told
     outcome = decide_again(layers, stage)
     if outcome is not None:

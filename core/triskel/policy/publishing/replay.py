@@ -63,12 +63,16 @@ def stages(call: Recorded) -> Iterator[Stage]:
         "clouds": frozenset(call.clouds),
     }
     facts = None if early else call.input.facts
-    request = ask(call.principal, call.action, call.target, surface=call.surface, at_ms=call.at_ms, stage=INPUT, facts=facts, **quote)
+    request = ask(
+        call.principal, call.action, call.target, surface=call.surface, at_ms=call.at_ms, stage=INPUT, facts=facts, **quote
+    )
     yield Stage(INPUT, request, call.input, early)
     if call.output is not None and call.output.bundle_hash:
         seen = call.output.facts
         capped = replace(seen, finding_count=min(seen.finding_count, _COUNT_CAP))
-        request = ask(call.principal, call.action, call.target, surface=call.surface, at_ms=call.at_ms, stage=OUTPUT, facts=capped)
+        request = ask(
+            call.principal, call.action, call.target, surface=call.surface, at_ms=call.at_ms, stage=OUTPUT, facts=capped
+        )
         yield Stage(OUTPUT, request, call.output, early=False)
 
 

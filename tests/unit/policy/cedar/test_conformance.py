@@ -8,9 +8,10 @@ from tests.unit.policy.cedar.oracle import request_of
 
 from triskel.policy.cedar.evaluator import Evaluator
 from triskel.policy.cedar.request import Entity, Request
-from triskel.policy.cedar.schema import Schema
+from triskel.policy.cedar.schema import Attribute, Schema, SchemaInvalid, Type
 from triskel.policy.cedar.schema_text import parse_schema
 from triskel.policy.cedar.values import LONG_MAX, Fault, Uid
+from triskel.policy.packs import schema_source
 
 TEXT = """
 namespace Shop {
@@ -133,6 +134,38 @@ def test_survives_its_document():
     again = Schema.from_document(SCHEMA.to_document())
     assert again.to_document() == SCHEMA.to_document()
     assert (again.entities, again.actions) == (SCHEMA.entities, SCHEMA.actions)
+
+
+@pytest.mark.parametrize("text", [TEXT, schema_source().text], ids=["own", "shipped"])
+def test_reads_schemas_however_they_are_written(text):
+    """A schema and the same schema as Cedar's formatter writes it are one."""
+    again = parse_schema(str(cedarpy.Schema.from_str(text)))
+    assert parse_schema(text).to_document() == again.to_document()
+
+
+def test_a_schema_without_a_namespace():
+    """Quoted names, comments, groups of groups, and extension types by their full name."""
+    schema = parse_schema("""
+        // "not a string
+        entity A, B in [A] { "odd name"?: __cedar::decimal };
+        action "x y" in [g] appliesTo { principal: A, resource: [A, B,], context: {} };
+        action g in Action::"h";
+        action h;
+    """)
+    assert schema.entities["B"].attributes == {"odd name": Attribute(Type("decimal"), required=False)}
+    assert schema.actions[Uid("Action", "x y")].ancestors == {Uid("Action", "g"), Uid("Action", "h")}
+    assert schema.actions[Uid("Action", "x y")].resources == ("A", "B")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["entity", "entity A", "entity A = { b: C };", "action a in b;", "action a in a;", "thing A;", "type T = T; entity A = { a: T };",
+     "entity A in [B];", "namespace N { entity A", "entity A = " + "{ a: " * 40 + "Long" + " }" * 40 + ";"],
+)  # fmt: skip
+def test_what_is_no_schema_is_refused(text):
+    """With one error, however it is wrong."""
+    with pytest.raises(SchemaInvalid):
+        parse_schema(text)
 
 
 USER = Entity(Uid("Shop::User", "u"), {"name": "n", "level": 1})

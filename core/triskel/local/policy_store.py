@@ -1,0 +1,207 @@
+"""`triskel policy publish`, `rollback`, `list`, `diff`, `simulate` and `explain`: by who may touch the data directory.
+
+One rule: whoever holds the store may publish for any owner; over HTTP a tenant may do so for itself alone.
+"""
+
+import asyncio
+import json
+from collections.abc import Callable, Coroutine
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from triskel.adapters.sqlite_store import SqliteStore
+from triskel.adapters.system_clock import SystemClock
+from triskel.errors import ConfigurationInvalid, NotFound
+from triskel.gateway.publishing import ACTIVE, Published, Publisher
+from triskel.gateway.records import calls_of, explain_decision, recorded, tenants_of
+from triskel.gateway.records import simulate as simulated
+from triskel.local.home import Home
+from triskel.local.policy_authoring import compiled, detectors, report, tried
+from triskel.local.policy_files import read_text
+from triskel.local.policy_texts import changes_text, explanation_text, summary_text
+from triskel.policy.bundle import Bundle, bundle_hash, load_bundle
+from triskel.policy.cedar.source import Source
+from triskel.policy.packs import load_pack
+from triskel.policy.publishing.cases import read_cases
+from triskel.policy.publishing.comparison import Change, changed_cases
+from triskel.policy.publishing.draft import BY_OPERATOR
+from triskel.policy.publishing.owners import PLATFORM, TENANT_DEFAULT, check_owner, may_own
+from triskel.policy.publishing.replay import verdict_under
+from triskel.policy.verdict import Layers
+from triskel.ports.store import Store
+
+MOST_CHANGES = 100
+"""So many changed calls of the audit are shown one by one."""
+
+
+def publish(data_dir: Path, folder: Path, owner: str, if_active: str | None) -> int:
+    """Validate, test and activate. Returns 1 where a golden case fails; raises ConfigurationInvalid, Conflict, NotFound."""
+    draft, bundle = compiled(folder, owner)
+
+    async def work(store: Store, publisher: Publisher) -> int:
+        layers = _with(owner, bundle, await _active_layers(publisher))
+        if report(tried(folder, draft, owner, layers)):
+            print("nothing was published")
+            return 1
+        if may_own(owner) and await store.tenant(owner) is None:
+            print(f"note: the store knows no tenant `{owner}` (yet)")
+        _say(await publisher.publish(owner, bundle.document, if_active=if_active))
+        return 0
+
+    return _in_store(data_dir, work)
+
+
+def roll_back(data_dir: Path, owner: str, to: str | None) -> int:
+    """Activate an earlier bundle. Raises NotFound where there is none."""
+
+    async def work(_: Store, publisher: Publisher) -> int:
+        _say(await publisher.roll_back(owner, to))
+        return 0
+
+    return _in_store(data_dir, work)
+
+
+def show_history(data_dir: Path, owner: str, limit: int) -> int:
+    """Print activations, the newest first."""
+    check_owner(owner)
+
+    async def work(_: Store, publisher: Publisher) -> int:
+        history = await publisher.history(owner, max(limit, 1))
+        for activation in history:
+            moment = datetime.fromtimestamp(activation.at_ms / 1000, UTC).isoformat(timespec="seconds")
+            print(f"{'*' if activation.active else ' '} {activation.bundle_hash}  {moment.replace('+00:00', 'Z')}")
+        if not history:
+            print(f"`{owner}` has published no policies" + ("; those of `default` apply" if may_own(owner) else ""))
+        return 0
+
+    return _in_store(data_dir, work)
+
+
+def diff(data_dir: Path, owner: str, folders_or_hashes: tuple[str, str], *, requests: Path | None, limit: int) -> int:
+    """Print the requests on which two bundles differ: of a file, or those on record. Folders alone need no store."""
+    check_owner(owner)
+    a, b = folders_or_hashes
+    if requests is not None and Path(a).is_dir() and Path(b).is_dir() and not Home(data_dir).database.exists():
+        shipped = Layers(load_pack(PLATFORM), load_pack(TENANT_DEFAULT))
+        before, after = (_with(owner, compiled(Path(folder), owner)[1], shipped) for folder in (a, b))
+        return _differing(requests, before, after)
+
+    async def work(store: Store, publisher: Publisher) -> int:
+        active = await _active_layers(publisher)
+        before = _with(owner, await _bundle(publisher, owner, a), active)
+        after = _with(owner, await _bundle(publisher, owner, b), active)
+        if requests is not None:
+            return _differing(requests, before, after)
+        total, changes = await _changed_calls(store, owner, before, after, limit)
+        print(changes_text(total, changes[:MOST_CHANGES], len(changes)))
+        return 0
+
+    return _in_store(data_dir, work)
+
+
+def _differing(requests: Path, before: Layers, after: Layers) -> int:
+    cases = read_cases([Source(str(requests), read_text(requests))], most=BY_OPERATOR.cases, expecting=False)
+    changes = changed_cases(cases, before, after, detectors().scan)
+    print(changes_text(len(cases), changes, len(changes)))
+    return 0
+
+
+def simulate(data_dir: Path, folder: Path, owner: str, limit: int) -> int:
+    """Print what the folder's policies would have changed about recorded calls."""
+    _, candidate = compiled(folder, owner)
+
+    async def work(store: Store, publisher: Publisher) -> int:
+        print(summary_text((await simulated(store, owner, candidate, await _active_layers(publisher), limit)).view()))
+        return 0
+
+    return _in_store(data_dir, work)
+
+
+def explain(data_dir: Path, decision_id: str, *, as_json: bool) -> int:
+    """Print why. Raises NotFound."""
+
+    async def work(store: Store, publisher: Publisher) -> int:
+        found = await explain_decision(store, publisher, decision_id, None)
+        print(json.dumps(found, indent=2, ensure_ascii=False) if as_json else explanation_text(found))
+        return 0
+
+    return _in_store(data_dir, work)
+
+
+def _in_store(data_dir: Path, work: Callable[[Store, Publisher], Coroutine[Any, Any, int]]) -> int:
+    """The status of some work on the store of a data directory. Raises NotFound where there is none."""
+    home = Home(data_dir)
+    if not home.database.exists():
+        raise NotFound(f"there is no store in `{home.directory}`; name the data directory with --data-dir")
+
+    async def opened() -> int:
+        store = SqliteStore.open(home.database)
+        try:
+            return await work(store, Publisher(store, SystemClock()))
+        finally:
+            await store.aclose()
+
+    return asyncio.run(opened())
+
+
+async def _active_layers(publisher: Publisher) -> Layers:
+    """The platform's and the default bundle that are active; those that ship where none is."""
+    return Layers(await _active(publisher, PLATFORM), await _active(publisher, TENANT_DEFAULT))
+
+
+async def _active(publisher: Publisher, owner: str) -> Bundle:
+    try:
+        document = await publisher.document(owner, ACTIVE)
+    except NotFound:
+        return load_pack(owner)
+    return load_bundle(document, bundle_hash(document))
+
+
+def _with(owner: str, bundle: Bundle, active: Layers) -> Layers:
+    """The active layers with one of them replaced."""
+    return Layers(bundle, active.tenant) if owner == PLATFORM else Layers(active.platform, bundle)
+
+
+async def _bundle(publisher: Publisher, owner: str, reference: str) -> Bundle:
+    """A folder's bundle, or one that was published. Raises ConfigurationInvalid, NotFound or InvalidRequest."""
+    folder = Path(reference)
+    if folder.is_dir():  # noqa: ASYNC240 - a command waits for its disk, and nobody else waits meanwhile
+        return compiled(folder, owner)[1]
+    if reference == ACTIVE and not await publisher.history(owner, 1):
+        return await _active(publisher, TENANT_DEFAULT if may_own(owner) else owner)
+    try:
+        document = await publisher.document(owner, reference)
+    except NotFound as error:
+        raise ConfigurationInvalid(f"`{reference}` is no folder, and {error.message}") from None
+    return load_bundle(document, bundle_hash(document))
+
+
+async def _changed_calls(store: Store, owner: str, before: Layers, after: Layers, limit: int) -> tuple[int, list[Change]]:
+    """How many recorded calls there are, and those that the bundles decide differently; of each, the final decision's id."""
+    total, changes = 0, []
+    for tenant_id in await tenants_of(store, owner):
+        async for page in calls_of(store, tenant_id, limit):
+            for call in map(recorded, page):
+                total += 1
+                old, old_ids = verdict_under(before, call)
+                new, new_ids = verdict_under(after, call)
+                if old is not None and new is not None and old is not new:
+                    changes.append(
+                        Change(
+                            name=(call.output or call.input).decision_id,
+                            before=old,
+                            after=new,
+                            only_before=tuple(sorted(old_ids - new_ids)),
+                            only_after=tuple(sorted(new_ids - old_ids)),
+                        )
+                    )
+    return total, changes
+
+
+def _say(published: Published) -> None:
+    if published.before == published.after:
+        print(f"{published.owner}: {published.after} is active already; nothing was changed")
+        return
+    print(f"{published.owner}: {published.before or 'none'} was active")
+    print(f"{published.owner}: {published.after} is active")
