@@ -31,7 +31,7 @@ $(STAMP): uv.lock pyproject.toml core/pyproject.toml
 	@touch $@
 
 # Hyperscan's form of the detectors, for this processor. Without it RE2 finds the same, more slowly.
-$(PACK)/.built: $(STAMP) $(wildcard $(PACK)/*.yaml)
+$(PACK)/.built: $(STAMP) $(wildcard $(PACK)/*.yaml) $(PACK)/pack.json
 	@echo "· compiling the detectors for this processor"
 	@$(BIN)/python -m triskel.policy.scan.build
 	@touch $@
@@ -72,11 +72,19 @@ test-312: setup
 # ── measure ──────────────────────────────────────────────────────────────────────────────────────────────
 
 .PHONY: bench
-bench: bench-gateway bench-cold ## Every benchmark; figures go to bench/out
+bench: bench-gateway bench-policy bench-cold ## Every benchmark; figures go to bench/out
 
 .PHONY: bench-gateway
 bench-gateway: setup ## What the gate adds to a call: latency, calls a second, CPU, memory
 	@$(BIN)/python -m bench.gateway
+
+.PHONY: bench-policy
+bench-policy: setup ## What policy costs: 1,000 policies, scanning, streams, the worst input
+	@$(BIN)/python -m bench.policy
+
+.PHONY: accuracy
+accuracy: setup ## What the detectors find and miss; DATA=folder for labelled JSON lines of your own
+	@$(BIN)/python -m bench.accuracy $(DATA)
 
 .PHONY: bench-cold
 bench-cold: setup ## What a cold start costs: imports of the ASGI application

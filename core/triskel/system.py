@@ -20,6 +20,7 @@ from triskel.audit.writer import AuditWriter
 from triskel.config import BudgetConfig, Config, DeploymentConfig, IssuerConfig
 from triskel.errors import Unavailable
 from triskel.gateway import Gates
+from triskel.gateway.authoring import Authoring
 from triskel.gateway.bundles import BundlesInUse, PreparedGateway
 from triskel.gateway.publishing import Publisher
 from triskel.http.application import Application
@@ -147,6 +148,7 @@ class System:
                 audit_store=ports.store,
                 sequencer=self.sequencer,
                 verify_audit=self.verify_audit,
+                authoring=Authoring(),
                 publisher=Publisher(ports.store, ports.clock),
                 bundles=self.policies,
                 scanner=ports.scanner,

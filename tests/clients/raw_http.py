@@ -23,7 +23,7 @@ def exchange(port: int, *pieces: bytes, timeout_s: float = 20.0, half_close: boo
                 connection.sendall(piece)
             if half_close:
                 connection.shutdown(socket.SHUT_WR)
-        except (BrokenPipeError, ConnectionResetError):
+        except OSError:
             pass
         try:
             while more := connection.recv(65_536):

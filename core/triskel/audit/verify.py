@@ -54,6 +54,10 @@ async def _check(check: ChainCheck, store: AuditStore, heads: HeadLog, chain: Ch
         new = await store.heads(*chain, known_seq, PAGE)
         check.expect(new)
         known_seq = max([known_seq, *(head.seq for head in new)])
+        if len(new) == PAGE:
+            # There may be more heads; what lies behind these is fed when theirs are known.
+            await _feed(check, store, chain, known_seq)
+            continue
         await _feed(check, store, chain, check.reach)
         more = await _page(check, store, chain, 1)
         if not more:

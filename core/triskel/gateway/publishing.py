@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from triskel.errors import ConfigurationInvalid, Conflict, InvalidRequest, NotFound
 from triskel.policy.bundle import bundle_hash, load_bundle
 from triskel.policy.packs import pack_document
-from triskel.policy.publishing.draft import Draft, compile_draft
 from triskel.policy.publishing.owners import KEPT, TENANT_DEFAULT, check_owner, layer_of, may_own
 from triskel.ports.clock import Clock
 from triskel.ports.store import BundleStore, StoredBundle
@@ -51,12 +50,6 @@ class Publisher:
         self._store = store
         self._clock = clock
         self._changing = asyncio.Lock()
-        self._compiling = asyncio.Lock()
-
-    async def compiled(self, draft: Draft, owner: str) -> bytes:
-        """The draft's document, made on another thread, one at a time. Raises ConfigurationInvalid."""
-        async with self._compiling:
-            return await asyncio.to_thread(compile_draft, draft, owner)
 
     async def publish(self, owner: str, document: bytes, *, if_active: str | None = None) -> Published:
         """Make a document the active bundle of `owner`. `if_active` is the hash that must be active now; "" for none.

@@ -5,7 +5,7 @@ from types import TracebackType
 
 from triskel.http.exchange import ClientGone, Exchange
 
-QUICK_S = 0.05
+QUICK_S = 0.25
 """Calls that end sooner are not watched: most do, and watching costs a task."""
 
 

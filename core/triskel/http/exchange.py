@@ -21,6 +21,9 @@ MAX_DEPTH = 100
 _decode = msgspec.json.Decoder().decode
 encode_json = msgspec.json.Encoder().encode
 
+MAX_PARAMETERS = 50
+"""In a query. No surface knows half as many."""
+
 
 class ClientGone(Exception):
     """The client closed the connection. Nobody is left to answer."""
@@ -48,8 +51,11 @@ class Exchange:
         return None if value is None else value.decode("latin-1")
 
     def query(self, allowed: frozenset[str]) -> dict[str, str]:
-        """The query's parameters. Raises InvalidRequest for one that is unknown or given twice."""
-        pairs = parse_qsl(self._query.decode("latin-1"), keep_blank_values=True, max_num_fields=50)
+        """The query's parameters. Raises InvalidRequest for one that is unknown or given twice, and for too many."""
+        try:
+            pairs = parse_qsl(self._query.decode("latin-1"), keep_blank_values=True, max_num_fields=MAX_PARAMETERS)
+        except ValueError:
+            raise InvalidRequest(f"the query has more than {MAX_PARAMETERS} parameters") from None
         found: dict[str, str] = {}
         for name, value in pairs:
             if name not in allowed:

@@ -15,6 +15,7 @@ own policies only, and only where its policies permit `administer`; an explanati
 """
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -30,7 +31,7 @@ from triskel.policy.bundle import Bundle, bundle_hash, load_bundle
 from triskel.policy.cedar.source import Source
 from triskel.policy.publishing.cases import Case, read_cases
 from triskel.policy.publishing.comparison import Summary, changed_cases
-from triskel.policy.publishing.draft import BY_TENANT, Draft, format_draft, read_draft
+from triskel.policy.publishing.draft import BY_TENANT, Draft, read_draft
 from triskel.policy.publishing.golden import Tried, try_cases
 from triskel.policy.publishing.owners import TENANT_DEFAULT, may_own
 from triskel.policy.publishing.question import ask
@@ -71,7 +72,7 @@ class _Desk:
 
     async def compiled(self, draft: Draft) -> Bundle:
         """The draft as a bundle. Raises ConfigurationInvalid."""
-        document = await self.surfaces.publisher.compiled(draft, self.owner)
+        document = await self.surfaces.authoring.compiled(draft, self.owner)
         bundle = await asyncio.to_thread(load_bundle, document, bundle_hash(document))
         if len(bundle.evaluator.policies) > BY_TENANT.policies:
             raise ConfigurationInvalid(f"there are more than {BY_TENANT.policies} policies")
@@ -79,8 +80,12 @@ class _Desk:
 
     async def tried(self, draft: Draft, layers: Layers) -> list[Tried]:
         """The golden cases. Raises ConfigurationInvalid."""
-        cases = read_cases(draft.tests, most=BY_TENANT.cases)
+        cases = await self.cases(draft.tests)
         return await asyncio.to_thread(try_cases, cases, layers, "tenant", self.surfaces.scanner.scan)
+
+    async def cases(self, sources: Sequence[Source], *, expecting: bool = True) -> list[Case]:
+        """The cases of some files. Raises ConfigurationInvalid."""
+        return await asyncio.to_thread(read_cases, sources, most=BY_TENANT.cases, expecting=expecting)
 
     async def bundle(self, reference: Any, field: str) -> Bundle:
         """A bundle that this tenant published, or uploads now. Raises InvalidRequest, NotFound or ConfigurationInvalid."""
@@ -154,7 +159,7 @@ async def validate(surfaces: Surfaces, exchange: Exchange) -> None:
     try:
         draft = desk.draft(body.get("files"))
         bundle = await desk.compiled(draft)
-        cases = read_cases(draft.tests, most=BY_TENANT.cases)
+        cases = await desk.cases(draft.tests)
     except ConfigurationInvalid as error:
         faults = list(error.faults[:MAX_FAULTS]) or [error.message]
         await desk.reply({"valid": False, "message": error.message, "faults": faults})
@@ -169,7 +174,7 @@ async def format_policies(surfaces: Surfaces, exchange: Exchange) -> None:
     body = await desk.body("files")
     try:
         draft = desk.draft(body.get("files"))
-        formatted = await asyncio.to_thread(format_draft, draft)
+        formatted = await surfaces.authoring.formatted(draft)
     except ConfigurationInvalid as error:
         await desk.refuse(error)
         return
@@ -198,7 +203,7 @@ async def diff(surfaces: Surfaces, exchange: Exchange) -> None:
         raise InvalidRequest("`requests` must be a YAML or JSON text: a list of cases", field="requests")
     try:
         before, after = await desk.bundle(body.get("a", "active"), "a"), await desk.bundle(body.get("b"), "b")
-        cases = read_cases([Source("requests", body["requests"])], most=BY_TENANT.cases, expecting=False)
+        cases = await desk.cases([Source("requests", body["requests"])], expecting=False)
         changes = await asyncio.to_thread(_changes, desk, cases, before, after)
     except ConfigurationInvalid as error:
         await desk.refuse(error)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from triskel.audit.sequencer import Sequencer
 from triskel.gateway import Gateway
+from triskel.gateway.authoring import Authoring
 from triskel.gateway.bundles import BundlesInUse
 from triskel.gateway.publishing import Publisher
 from triskel.identity.authenticate import Authenticator
@@ -32,6 +33,7 @@ class Surfaces:
     audit_store: AuditStore
     sequencer: Sequencer
     verify_audit: Callable[[str], Awaitable[Verification]]
+    authoring: Authoring
     publisher: Publisher
     bundles: BundlesInUse
     scanner: Scanner

@@ -1,6 +1,8 @@
 """Reads `triskel.yaml`. Every fault is collected and named with its document and field."""
 
+from collections.abc import Hashable
 from pathlib import Path
+from typing import Any
 
 import yaml
 from pydantic import ValidationError
@@ -50,15 +52,28 @@ def _load(text: str, source: str) -> object:
             depth += isinstance(event, yaml.CollectionStartEvent)
             depth -= isinstance(event, yaml.CollectionEndEvent)
             if depth > MAX_DEPTH:
-                raise ConfigurationInvalid(
-                    f"{source}: line {line}: nested more than {MAX_DEPTH} levels deep"
-                )
-        return yaml.safe_load(text)
+                raise ConfigurationInvalid(f"{source}: line {line}: nested more than {MAX_DEPTH} levels deep")
+        return yaml.load(text, _Loader)  # noqa: S506 - a SafeLoader
     except yaml.MarkedYAMLError as error:
         place = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
         raise ConfigurationInvalid(f"{source}: {place}{error.problem or 'this is not YAML'}") from None
     except (yaml.YAMLError, RecursionError, ValueError):
         raise ConfigurationInvalid(f"{source}: this is not YAML") from None
+
+
+class _Loader(yaml.SafeLoader):
+    """Refuses a key that is given twice: of two values for one setting neither is meant."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
+        """The mapping of `node`."""
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                raise yaml.constructor.ConstructorError(None, None, "a key must be a word", key.start_mark)
+            if key.value in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"`{key.value}` is given twice", key.start_mark)
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
 
 
 def _field(location: tuple[int | str, ...]) -> str:
@@ -67,4 +82,4 @@ def _field(location: tuple[int | str, ...]) -> str:
 
 def _reason(message: str) -> str:
     message = message.removeprefix("Value error, ")
-    return message[:1].lower() + message[1:]
+    return message if message[1:2].isupper() else message[:1].lower() + message[1:]

@@ -118,9 +118,11 @@ class _Table:
         self._places: dict[str, int] = {}
 
     def place(self, value: Any) -> int:
+        """Where the value stands, from 0; a new one is put at the end."""
         return self._places.setdefault(_canonical(value), len(self._places))
 
     def rows(self) -> list[Any]:
+        """The values in order."""
         return [json.loads(row) for row in self._places]
 
 

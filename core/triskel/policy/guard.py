@@ -133,9 +133,9 @@ class Guard:
 
     def redact(self, call: Call, inspection: Inspection, decision: Decision) -> Call:
         """The call without what must not pass in clear."""
-        if decision.verdict is not Verdict.REDACT:
-            return call
         classes = decision.redacts
+        if not classes or classes.isdisjoint((*inspection.facts.data_classes, *inspection.facts.finding_types)):
+            return call
         edits = [
             (part, (redact_json if part.surface is Surface.TOOL_ARGUMENT else redact)(part.text, findings, classes))
             for part, findings in inspection.by_part

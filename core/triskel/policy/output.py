@@ -82,7 +82,8 @@ class OutputGate:
                     edits[channel] = present[channel] + rest
                 elif rest:
                     late[channel] = rest
-        last = frame.with_texts(_really_edited(frame, edits)) if edits else frame
+        edits = _really_edited(frame, edits) if edits else edits
+        last = frame.with_texts(edits) if edits else frame
         return (frame.bearing(late), last) if late else (last,)
 
     def _scanned(self, channel: Channel, text: str) -> Released:

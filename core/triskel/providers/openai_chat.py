@@ -80,7 +80,7 @@ class ChatFrame:
         """The encoded frame."""
         return self._body
 
-    def with_texts(self, texts: Mapping[Channel, str]) -> "ChatFrame":
+    def with_texts(self, texts: Mapping[Channel, str]) -> "EditedFrame":
         """The same frame with other texts; token probabilities go with them, because they spell the text out."""
         originals = {channel: self._places[channel] for channel in texts}
         before = [(place, place[0][place[1]]) for place in originals.values()]
@@ -88,12 +88,15 @@ class ChatFrame:
             container[key] = texts[channel]
         try:
             data = {**self._data, "choices": [{**choice, "logprobs": None} for choice in self._data["choices"]]}
-            return self._reencoded(data)
+            encoded = _encode(data)
         finally:
             for (container, key), text in before:
                 container[key] = text
+        streamed = self._body.startswith(b"data:")
+        deltas = [Delta(d.channel, texts.get(d.channel, d.text)) for d in self.deltas]
+        return EditedFrame(b"data: " + encoded + b"\n\n" if streamed else encoded, deltas, self.ends, self.usage)
 
-    def bearing(self, texts: Mapping[Channel, str]) -> "ChatFrame":
+    def bearing(self, texts: Mapping[Channel, str]) -> "EditedFrame":
         """A chunk with the head of this one that carries only `texts`."""
         choices = [
             {"index": int(index), "delta": _delta_of(path, text), "finish_reason": None}
@@ -101,13 +104,37 @@ class ChatFrame:
             for index, _, path in (channel.partition("."),)
         ]
         head = {key: value for key, value in self._data.items() if key not in ("choices", "usage")}
-        return self._reencoded({**head, "choices": choices}, streamed=True)
+        encoded = b"data: " + _encode({**head, "choices": choices}) + b"\n\n"
+        return EditedFrame(encoded, [Delta(channel, text) for channel, text in texts.items()], (), None)
 
-    def _reencoded(self, data: dict[str, Any], *, streamed: bool | None = None) -> "ChatFrame":
-        if streamed is None:
-            streamed = self._body.startswith(b"data:")
-        encoded = _encode(data)
-        return ChatFrame(data, b"data: " + encoded + b"\n\n" if streamed else encoded, streamed=streamed)
+
+class EditedFrame:
+    """A frame that policy changed, or made. It is taken apart again only if somebody wants to change it once more."""
+
+    __slots__ = ("body", "deltas", "ends", "usage")
+
+    def __init__(self, body: bytes, deltas: Sequence[Delta], ends: Sequence[str], usage: Usage | None) -> None:
+        self.body = body
+        self.deltas = deltas
+        self.ends = ends
+        self.usage = usage
+
+    @property
+    def is_content(self) -> bool:
+        """Whether it bears any part of the answer."""
+        return bool(self.ends) or any(delta.text for delta in self.deltas)
+
+    def with_texts(self, texts: Mapping[Channel, str]) -> "EditedFrame":
+        """The same frame with other texts."""
+        return self._whole().with_texts(texts)
+
+    def bearing(self, texts: Mapping[Channel, str]) -> "EditedFrame":
+        """A chunk with the head of this one that carries only `texts`."""
+        return self._whole().bearing(texts)
+
+    def _whole(self) -> ChatFrame:
+        streamed = self.body.startswith(b"data:")
+        return ChatFrame(_parsed(self.body[6:] if streamed else self.body), self.body, streamed=streamed)
 
 
 class EndFrame:
@@ -127,7 +154,7 @@ class EndFrame:
         """Itself."""
         return self
 
-    def bearing(self, texts: Mapping[Channel, str]) -> ChatFrame:
+    def bearing(self, texts: Mapping[Channel, str]) -> EditedFrame:
         """A chunk like those before it."""
         return self._template.bearing(texts)
 

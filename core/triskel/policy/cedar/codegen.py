@@ -86,10 +86,12 @@ class _Writer:
         self.temporaries = 0
 
     def constant(self, value: Any) -> str:
+        """The name by which the source refers to the value."""
         self.constants.append(value)
         return f"k{len(self.constants) - 1}"
 
     def temporary(self) -> str:
+        """The name of a local variable that nothing else uses."""
         self.temporaries += 1
         return f"t{self.temporaries - 1}"
 
@@ -102,6 +104,7 @@ class _Writer:
         return f"({t} if ({t} := {code}).__class__ is {expected} else mismatch({self.constant(_EXPECTED[expected])}, {t}))"
 
     def value(self, node: Expr) -> str:
+        """Source of a value of any type."""
         return self.write(node)[0]
 
     def write(self, node: Expr) -> tuple[str, str]:

@@ -56,6 +56,7 @@ class _Row(NamedTuple):
 
     @classmethod
     def of(cls, policy: Policy) -> "_Row":
+        """The row of a policy."""
         late = any(condition.late for condition in policy.conditions)
         early = tuple(condition.holds for condition in policy.conditions if not condition.late)
         return cls(

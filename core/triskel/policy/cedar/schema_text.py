@@ -50,6 +50,7 @@ class _Reader:
         self._declared = _Declared()
 
     def declarations(self) -> _Declared:
+        """All that the text declares. Raises SchemaInvalid."""
         while self._at < len(self._tokens):
             self._annotations()
             if self._take("namespace"):
@@ -204,6 +205,7 @@ class _Resolver:
         self._declared = declared
 
     def schema(self) -> Schema:
+        """The schema. Raises SchemaInvalid for a name that stands for nothing."""
         declared = self._declared
         entities = {name: self._entity(*entry) for name, entry in declared.entities.items()}
         actions = {uid: self._action(uid, *entry) for uid, entry in declared.actions.items()}

@@ -1,6 +1,8 @@
 """Deciding: shadow policies, obligations, errors, and what can be said before the scan."""
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from tests.unit.policy.cedar.oracle import SCHEMA, evaluator_of
 
 from triskel.policy.cedar.evaluator import Evaluation, Evaluator
@@ -160,6 +162,29 @@ def test_the_precheck_never_denies_what_the_evaluation_allows():
         evaluator = typed(policies)
         assert evaluator.evaluate(EARLY._replace(context={"tier": "pilot", "risk": 1})).allowed
         assert evaluator.precheck(EARLY) is None
+
+
+CONDITIONS = st.lists(
+    st.sampled_from(
+        ('context.tier == "pilot"', 'context.tier == "gold"', "context.risk > 5", "!(context.risk > 5)", "context has risk",
+         'context.tier == "gold" || context.risk < 3', "context.tier < 1", "context.risk + 9223372036854775807 > 0")
+    ),
+    max_size=3,
+)  # fmt: skip
+POLICIES = st.lists(st.tuples(st.sampled_from(("permit", "permit", "forbid")), CONDITIONS), max_size=5)
+
+
+@settings(max_examples=100, deadline=None)
+@given(POLICIES)
+def test_the_precheck_denies_only_what_is_denied_anyway(policies):
+    """Whatever a late attribute turns out to be, and whatever the policies."""
+    text = "\n".join(
+        f"{effect} (principal, action, resource) {' '.join(f'when {{ {c} }}' for c in when)};" for effect, when in policies
+    )
+    evaluator = typed(text)
+    if evaluator.precheck(EARLY) is not None:
+        for risk in (0, 4, 9):
+            assert not evaluator.evaluate(EARLY._replace(context={"tier": "pilot", "risk": risk})).allowed
 
 
 def test_a_malformed_request_is_denied_early():

@@ -1,33 +1,24 @@
-"""The performer of model calls: rank, encode, authorize, send, decode.
-
-Its one rule: until the first frame of content has come, the next candidate may be tried; after it, never.
-"""
+"""One try at one deployment, and the answer that comes of it. Its one rule: every try is a signal, whatever comes next."""
 
 import asyncio
-from collections import deque
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from typing import Protocol
 
-from triskel.errors import NoCapacity, Retry, UpstreamError, UpstreamFault, UpstreamRejected, UpstreamThrottled, UpstreamTimeout
+from triskel.errors import UpstreamError, UpstreamFault, UpstreamRejected, UpstreamThrottled, UpstreamTimeout
+from triskel.inference.patience import Patience
 from triskel.model.call import Call
 from triskel.model.frame import Frame
 from triskel.model.route import Attempt, AttemptOutcome, Deployment, HealthSignal
-from triskel.model.units import MicroUsd, Tokens
+from triskel.model.units import MicroUsd
 from triskel.model.usage import Usage
 from triskel.ports.clock import Clock
 from triskel.ports.credentials import Credential
-from triskel.ports.hot import HealthBoard
-from triskel.ports.performer import Quote
 from triskel.ports.telemetry import Meter
 from triskel.ports.transport import Transport, UpstreamResponse
-from triskel.providers.chat import max_output_tokens, needed_capabilities
 from triskel.providers.codec import Codec, ContentFrame, ErrorReply, StreamDecoder
-from triskel.routing.candidates import Need, available, feasible
 from triskel.routing.catalog import Catalog
-from triskel.routing.health import Health
-from triskel.routing.ranking import rank
-from triskel.routing.tokens import estimated_tokens, upper_bound_tokens
 
 MAX_ERROR_BYTES = 64 * 1024
 """How much of a provider's error is read."""
@@ -38,13 +29,10 @@ MAX_REPLY_BYTES = 64 * 1024 * 1024
 MAX_FRAMES_WITHOUT_CONTENT = 1_000
 """Frames before the first content that are held. A provider that sends more never comes to the point."""
 
-MAX_UNSHARED_SIGNALS = 1_000
+A_DAY_MS = 86_400_000
 
 DRAIN_S = 1.0
 """How long a provider that has said its last word may take to end the body, before the connection is closed on it."""
-
-DEFAULT_OUTPUT_TOKENS = 1024
-"""What an answer is taken to need, for ranking, where the caller sets no bound."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,141 +54,7 @@ class Providers:
     transport: Transport
 
 
-@dataclass(frozen=True, slots=True)
-class _Plan:
-    """What a quote found out, so that performing need not find it out again."""
-
-    candidates: tuple[Deployment, ...]
-    input_tokens: int
-    output_tokens: int
-
-
-class Inference:
-    """Performs chats. Stateless but for what `health` has learnt."""
-
-    def __init__(
-        self,
-        providers: Providers,
-        *,
-        health: Health,
-        timeouts: Timeouts,
-        clock: Clock,
-        meter: Meter,
-        instance: str,
-    ) -> None:
-        """`instance` names this life of this process among the others."""
-        self._instance = instance
-        self._providers = providers
-        self._health = health
-        self._timeouts = timeouts
-        self._clock = clock
-        self._meter = meter
-        self._unshared: deque[HealthSignal] = deque(maxlen=MAX_UNSHARED_SIGNALS)
-        self._read_until_ms: int = clock.now_ms()
-
-    def quote(self, call: Call) -> Quote:
-        """The dearest candidate's price for the most that the call can use. Raises ModelNotFound or InvalidRequest."""
-        input_tokens = estimated_tokens(call.parts)
-        input_bound = upper_bound_tokens(call.parts)
-        asked = max_output_tokens(call.payload)
-        need = Need(
-            model=call.target.name,
-            capabilities=needed_capabilities(call.payload),
-            input_tokens=input_tokens,
-            max_output=asked,
-        )
-        candidates = feasible(self._providers.catalog, need)
-        replies = call.payload.get("n") or 1
-        cost_bound = sunk_cost = most_output = 0
-        for deployment in candidates:
-            output = (asked or deployment.max_output) * replies
-            most_output = max(most_output, output)
-            cost_bound = max(cost_bound, deployment.price.bound(input_bound, output))
-            sunk_cost = max(sunk_cost, deployment.price.bound(input_tokens, 0))
-        plan = _Plan(candidates, input_tokens, min(asked or DEFAULT_OUTPUT_TOKENS, DEFAULT_OUTPUT_TOKENS))
-        return Quote(
-            cost_bound=MicroUsd(cost_bound),
-            tokens_bound=Tokens(input_bound + most_output),
-            input_tokens=input_tokens,
-            sunk_cost=MicroUsd(sunk_cost),
-            clouds=frozenset([deployment.cloud.value for deployment in candidates]),
-            plan=plan,
-        )
-
-    async def perform(self, call: Call, quote: Quote) -> "ModelPerformance":
-        """Try the candidates in order until one answers.
-
-        Raises UpstreamError with every attempt: the last one's own where one was left, NoCapacity where all are full.
-        """
-        plan: _Plan = quote.plan
-        attempts: list[Attempt] = []
-        errors: list[UpstreamError] = []
-        now_ms = self._clock.now_ms()
-        ready = available(plan.candidates, self._health, now_ms)
-        if len(ready) > 1:
-            ranked = rank(ready, self._health, now_ms, input_tokens=plan.input_tokens, output_tokens=plan.output_tokens)
-            ready = [row[4] for row in ranked]
-        for deployment in ready:
-            if not self._health.try_probe(deployment.name, self._clock.now_ms()):
-                continue
-            attempt = _Attempt(self, call, deployment)
-            try:
-                performance = await attempt.begin()
-            except UpstreamError as error:
-                attempts.append(attempt.ended(_OUTCOMES.get(type(error), AttemptOutcome.FAULT), error))
-                error.attempts = tuple(attempts)
-                if error.retry is not Retry.ELSEWHERE or self._clock.now_ms() >= call.deadline_ms:
-                    raise
-                errors.append(error)
-                continue
-            except BaseException:
-                attempt.ended(AttemptOutcome.CANCELLED)
-                raise
-            attempts.append(attempt.ended(AttemptOutcome.OK))
-            performance.attempts = tuple(attempts)
-            return performance
-        raise self._exhausted(errors, tuple(attempts), plan)
-
-    def _exhausted(self, errors: Sequence[UpstreamError], attempts: tuple[Attempt, ...], plan: _Plan) -> UpstreamError:
-        """What to tell the caller when nobody is left."""
-        if errors and not all(isinstance(error, UpstreamThrottled) for error in errors):
-            last_fault = next(error for error in reversed(errors) if not isinstance(error, UpstreamThrottled))
-            last_fault.attempts = attempts
-            return last_fault
-        now_ms = self._clock.now_ms()
-        waits = [self._health.wait_ms(deployment.name, now_ms) for deployment in plan.candidates]
-        error = NoCapacity(
-            f"none of {len(plan.candidates)} deployments that could answer has room now",
-            retry_after_ms=min((wait for wait in waits if wait > 0), default=1_000),
-        )
-        error.attempts = attempts
-        return error
-
-    def check(self) -> None:
-        """Return if at least one deployment may be tried now. Raises NoCapacity."""
-        deployments = self._providers.catalog.deployments
-        if not deployments:
-            raise NoCapacity("the catalog holds no deployment")
-        available(deployments, self._health, self._clock.now_ms())
-
-    def observe(self, signal: HealthSignal) -> None:
-        """Learn from one attempt, and keep it for the other instances."""
-        self._health.observe(signal)
-        self._unshared.append(signal)
-
-    async def share_signals(self, board: HealthBoard) -> None:
-        """Tell the other instances what was learnt here, and learn what they did. Called now and then, never by a call."""
-        mine = tuple(self._unshared)
-        self._unshared.clear()
-        if mine:
-            await board.post(mine)
-        for signal in await board.signals(self._read_until_ms):
-            self._read_until_ms = max(self._read_until_ms, signal.at_ms)
-            if signal.instance != self._instance:
-                self._health.observe(signal, self._clock.now_ms())
-
-
-_OUTCOMES: Mapping[type[UpstreamError], AttemptOutcome] = {
+OUTCOMES: Mapping[type[UpstreamError], AttemptOutcome] = {
     UpstreamThrottled: AttemptOutcome.THROTTLED,
     UpstreamTimeout: AttemptOutcome.TIMEOUT,
     UpstreamRejected: AttemptOutcome.REJECTED,
@@ -208,18 +62,31 @@ _OUTCOMES: Mapping[type[UpstreamError], AttemptOutcome] = {
 """Every other error of a provider is a fault."""
 
 
-class _Attempt:
+class Owner(Protocol):
+    """What a try needs of the performer."""
+
+    providers: Providers
+    timeouts: Timeouts
+    clock: Clock
+    meter: Meter
+    instance: str
+
+    def observe(self, signal: HealthSignal) -> None:
+        """Learn from a try."""
+
+
+class Try:
     """One try at one deployment, up to its first frame of content."""
 
-    def __init__(self, inference: Inference, call: Call, deployment: Deployment) -> None:
+    def __init__(self, owner: Owner, call: Call, deployment: Deployment) -> None:
         self.call = call
         self.deployment = deployment
-        self.timeouts = inference._timeouts
-        self._inference = inference
-        self._providers = inference._providers
-        self._clock = inference._clock
-        self._codec = inference._providers.codecs[deployment.schema]
-        self._began_ns = inference._clock.monotonic_ns()
+        self.timeouts = owner.timeouts
+        self._owner = owner
+        self._providers = owner.providers
+        self._clock = owner.clock
+        self._codec = owner.providers.codecs[deployment.schema]
+        self._began_ns = owner.clock.monotonic_ns()
         self._status = 0
 
     async def begin(self) -> "ModelPerformance":
@@ -279,10 +146,10 @@ class _Attempt:
             latency_ms=latency_ms,
             at_ms=self._clock.now_ms(),
             retry_after_ms=(error.retry_after_ms if error is not None else None) or 0,
-            instance=self._inference._instance,
+            instance=self._owner.instance,
         )
-        self._inference.observe(signal)
-        self._inference._meter.upstream_attempt(route=self.deployment.route, outcome=outcome)
+        self._owner.observe(signal)
+        self._owner.meter.upstream_attempt(route=self.deployment.route, outcome=outcome)
 
 
 async def _until_content(decoder: StreamDecoder, chunks: AsyncIterator[bytes]) -> list[ContentFrame]:
@@ -310,7 +177,7 @@ class ModelPerformance:
 
     def __init__(
         self,
-        attempt: _Attempt,
+        attempt: Try,
         response: UpstreamResponse,
         held: Sequence[Frame],
         decoder: StreamDecoder | None = None,
@@ -321,6 +188,7 @@ class ModelPerformance:
         self._held = held
         self._decoder = decoder
         self._chunks = chunks
+        self._patience: Patience | None = None
         self.route = attempt.deployment.route
         self.content_type = "application/json" if decoder is None else "text/event-stream"
 
@@ -340,8 +208,9 @@ class ModelPerformance:
             yield frame
         if "" in self._held[-1].ends:
             return
+        patience = self._patience = Patience(self.route, self._attempt.timeouts.stall_ms / 1000, self._attempt.left_s(A_DAY_MS))
         try:
-            while (chunk := await self._next_chunk(self._chunks)) is not None:
+            while (chunk := await patience.next(self._chunks)) is not None:
                 frames = self._decoder.feed(chunk)
                 for frame in frames:
                     if "" in frame.ends:
@@ -352,7 +221,7 @@ class ModelPerformance:
             for frame in self._decoder.close():
                 yield frame
         except UpstreamError as error:
-            self._attempt.observe(_OUTCOMES.get(type(error), AttemptOutcome.FAULT), 0, error)
+            self._attempt.observe(OUTCOMES.get(type(error), AttemptOutcome.FAULT), 0, error)
             raise
 
     async def _drain(self) -> None:
@@ -365,13 +234,8 @@ class ModelPerformance:
                 while self._chunks is not None and await anext(self._chunks, None) is not None:
                     pass
 
-    async def _next_chunk(self, chunks: AsyncIterator[bytes]) -> bytes | None:
-        try:
-            async with asyncio.timeout(self._attempt.left_s(self._attempt.timeouts.stall_ms)):
-                return await anext(chunks, None)
-        except TimeoutError:
-            raise UpstreamTimeout(f"{self.route} fell silent in mid-stream") from None
-
     async def aclose(self) -> None:
         """Let go of the connection; where the reply was not read to its end, that tells the provider to stop."""
+        if self._patience is not None:
+            self._patience.end()
         await self._response.aclose()

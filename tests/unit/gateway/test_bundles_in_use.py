@@ -1,0 +1,320 @@
+"""The bundles in use: they follow the store, and what was good stays."""
+
+import asyncio
+import json
+
+import pytest
+from tests.unit.policy.publishing.drafts import NO_LARGE, OPEN, a_document
+
+from triskel.errors import ConfigurationInvalid, Conflict, InvalidRequest, NotFound, Unavailable
+from triskel.gateway import bundles
+from triskel.gateway.bundles import BundlesInUse
+from triskel.gateway.publishing import Publisher, kept_document
+from triskel.policy.bundle import bundle_hash
+from triskel.policy.packs import pack_document
+from triskel.ports.store import StoredBundle
+from triskel.testing.clock import FixedClock
+from triskel.testing.memory_store import MemoryStore
+
+ONE, TWO = a_document(OPEN), a_document(OPEN, NO_LARGE)
+ONE_HASH, TWO_HASH = bundle_hash(ONE), bundle_hash(TWO)
+DEFAULT_HASH = bundle_hash(pack_document("default"))
+
+
+class CountingStore(MemoryStore):
+    """Counts questions, and can be taken away."""
+
+    def __init__(self):
+        super().__init__()
+        self.histories: list[str] = []
+        self.documents: list[str] = []
+        self.away = ""
+
+    async def bundle_history(self, owner, limit):
+        if self.away:
+            raise Unavailable(self.away)
+        self.histories.append(owner)
+        await asyncio.sleep(0)
+        return await super().bundle_history(owner, limit)
+
+    async def active_bundle(self, owner):
+        self.documents.append(owner)
+        return await super().active_bundle(owner)
+
+
+async def activate(store, owner, document, name=None):
+    name = name or bundle_hash(document)
+    await store.put_bundle(StoredBundle(owner=owner, bundle_hash=name, document=document, published_at_ms=0))
+    await store.activate_bundle(owner, name, 0)
+
+
+async def in_use():
+    """A store with what ships, and bundles that follow it."""
+    store, clock = CountingStore(), FixedClock()
+    for owner, pack in (("platform", "platform"), ("default", "default")):
+        await activate(store, owner, pack_document(pack))
+    using = BundlesInUse(store, clock)
+    await using.load()
+    return store, clock, using
+
+
+def tenant_hash(using, tenant_id="acme"):
+    return using.layers(tenant_id).tenant.hash
+
+
+async def test_without_platform_or_default_nothing_starts():
+    """Nothing would be permitted, so nobody is let believe that it would."""
+    using = BundlesInUse(MemoryStore(), FixedClock())
+    assert not using.loaded
+    with pytest.raises(ConfigurationInvalid, match="platform"):
+        await using.load()
+    with pytest.raises(Unavailable):
+        using.layers("acme")
+
+
+async def test_a_tenant_without_policies_has_the_default_ones():
+    """Once it is known that it has none; before that its calls are refused, not decided by somebody else's."""
+    _, _, using = await in_use()
+    assert not using.ready("acme")
+    with pytest.raises(Unavailable):
+        using.layers("acme")
+    await using.prepare("acme")
+    assert using.ready("acme")
+    assert tenant_hash(using) == DEFAULT_HASH
+
+
+async def test_a_tenants_own_policies_are_loaded_with_its_first_call():
+    """And those of others are not touched."""
+    store, _, using = await in_use()
+    await activate(store, "acme", ONE)
+    await asyncio.gather(*[using.prepare(tenant) for tenant in ("acme", "other", "acme")])
+    assert (tenant_hash(using), tenant_hash(using, "other")) == (ONE_HASH, DEFAULT_HASH)
+    assert store.documents.count("acme") == 1
+    assert using.state()["tenants"] == 1
+
+
+async def test_a_new_bundle_is_taken_when_it_is_looked_at():
+    """Cheaply where nothing changed: the document is read once."""
+    store, _, using = await in_use()
+    await activate(store, "acme", ONE)
+    await using.prepare("acme")
+    await using.look("acme")
+    assert store.documents.count("acme") == 1
+    await activate(store, "acme", TWO)
+    assert tenant_hash(using) == ONE_HASH
+    await using.look("acme")
+    assert tenant_hash(using) == TWO_HASH
+
+
+async def test_a_new_platform_stands_above_every_tenant():
+    """Also above those whose own did not change, at their next question."""
+    store, _, using = await in_use()
+    await activate(store, "acme", ONE)
+    for tenant in ("acme", "other"):
+        await using.prepare(tenant)
+    platform = a_document('@id("platform.shut")\nforbid (principal, action, resource);', owner="platform")
+    await activate(store, "platform", platform)
+    await using.look("platform")
+    assert {using.layers(tenant).platform.hash for tenant in ("acme", "other")} == {bundle_hash(platform)}
+    assert tenant_hash(using) == ONE_HASH
+
+
+@pytest.mark.parametrize(
+    ("document", "name", "reason"),
+    [
+        (b"no bundle at all", None, "malformed"),
+        (TWO, "f" * 64, "hash mismatch"),
+        (a_document(OPEN, owner="platform"), None, "layer"),
+        (TWO.replace(b'"v":1', b'"v":999'), None, "format"),
+    ],
+)
+async def test_a_bad_bundle_leaves_the_last_good_one(document, name, reason):
+    """In use, with a warning that says why; it is not read again and again, and a good one mends it."""
+    store, _, using = await in_use()
+    await activate(store, "acme", ONE)
+    await using.prepare("acme")
+    await activate(store, "acme", document, name)
+    for _ in range(3):
+        await using.look("acme")
+    assert tenant_hash(using) == ONE_HASH
+    assert store.documents.count("acme") == 2
+    assert using.state()["warnings"] == ["the active bundles of 1 tenants cannot be used"]
+    assert reason in using.in_use("acme")[1].reason
+    await activate(store, "acme", TWO)
+    await using.look("acme")
+    assert (tenant_hash(using), using.state()["warnings"]) == (TWO_HASH, [])
+
+
+async def test_a_bad_platform_leaves_the_last_good_one():
+    """The warning names it; readiness shows what is in use."""
+    store, _, using = await in_use()
+    before = using.base.platform.hash
+    await activate(store, "platform", ONE)
+    await using.look("platform")
+    state = using.state()
+    assert (using.base.platform.hash, state["bundles"]["platform"]) == (before, before)
+    assert "`platform` cannot be used" in state["warnings"][0]
+
+
+async def test_a_start_goes_back_to_the_newest_good_bundle():
+    """A bad one that was activated while nobody looked does not shut the door."""
+    store, clock, _ = await in_use()
+    publisher = Publisher(store, clock)
+    await publisher.publish("acme", ONE)
+    await publisher.publish("acme", TWO)
+    await activate(store, "acme", b"rubbish")
+    using = BundlesInUse(store, clock)
+    await using.load()
+    await using.prepare("acme")
+    assert tenant_hash(using) == TWO_HASH
+    assert using.in_use("acme")[1].bundle_hash == bundle_hash(b"rubbish")
+
+
+async def test_where_no_bundle_of_a_tenant_is_good_its_calls_are_refused():
+    """They are not decided by the default ones, which may be looser."""
+    store, _, using = await in_use()
+    await activate(store, "acme", b"rubbish")
+    await using.prepare("acme")
+    with pytest.raises(Unavailable, match="cannot be loaded"):
+        using.layers("acme")
+
+
+async def test_a_store_that_is_away_changes_nothing_for_who_is_known():
+    """Who is not known is refused; when it is back, the warning goes."""
+    store, clock, using = await in_use()
+    await activate(store, "acme", ONE)
+    await using.prepare("acme")
+    store.away = "the disk is full"
+    clock.advance(60_000)
+    await using.prepare("acme")
+    assert tenant_hash(using) == ONE_HASH
+    assert using.ready("acme")
+    assert "the disk is full" in using.state()["warnings"][0]
+    with pytest.raises(Unavailable):
+        await using.prepare("stranger")
+    store.away = ""
+    clock.advance(60_000)
+    await using.prepare("acme")
+    assert using.state()["warnings"] == []
+
+
+async def test_what_was_looked_at_long_ago_is_looked_at_before_it_decides():
+    """A tenant that slept, or a process that was frozen, does not decide by yesterday's policies."""
+    store, clock, using = await in_use()
+    await activate(store, "acme", ONE)
+    await using.prepare("acme")
+    await activate(store, "acme", TWO)
+    assert using.ready("acme")
+    clock.advance(10_000)
+    assert not using.ready("acme")
+    await using.prepare("acme")
+    assert tenant_hash(using) == TWO_HASH
+
+
+@pytest.mark.parametrize("odd", ["bundle:" + ONE_HASH, "", "platform", "default"])
+async def test_an_odd_name_gives_a_tenant_nobody_elses_policies(odd):
+    """Whatever a tenant is called, it has its own policies or the default ones."""
+    store, clock, using = await in_use()
+    await Publisher(store, clock).publish("acme", ONE)
+    await using.prepare(odd)
+    assert tenant_hash(using, odd) == DEFAULT_HASH
+
+
+async def test_only_so_many_tenants_are_held(monkeypatch):
+    """Who called longest ago makes room, and is loaded again."""
+    store, clock, using = await in_use()
+    monkeypatch.setattr(bundles, "MAX_TENANTS", 3)
+    for tenant in ("a", "b", "c", "d"):
+        clock.advance(1)
+        await using.prepare(tenant)
+    assert [using.ready(tenant) for tenant in ("a", "b", "c", "d")] == [False, True, True, True]
+    await using.prepare("a")
+    assert using.ready("a")
+
+
+async def test_watching_follows_the_store_and_survives_it(monkeypatch):
+    """Failures are tried again; only who called is asked about."""
+    store, clock, using = await in_use()
+    monkeypatch.setattr(bundles, "POLL_S", 0.001)
+    await activate(store, "acme", ONE)
+    await using.prepare("acme")
+    task = asyncio.create_task(using.watch())
+    try:
+        store.away = "gone"
+        await asyncio.sleep(0.02)
+        store.away = ""
+        await activate(store, "acme", TWO)
+        async with asyncio.timeout(5):
+            while tenant_hash(using) != TWO_HASH:
+                clock.advance(1)
+                using.ready("acme")
+                await asyncio.sleep(0.001)
+    finally:
+        task.cancel()
+
+
+async def test_publishing_activates_and_rolling_back_returns():
+    """Both say what was and what is; whatever was ever active is found by its hash."""
+    store, clock, _ = await in_use()
+    publisher = Publisher(store, clock)
+    first = await publisher.publish("acme", ONE)
+    assert (first.before, first.after) == (None, ONE_HASH)
+    second = await publisher.publish("acme", TWO, if_active=ONE_HASH)
+    assert (second.before, second.after) == (ONE_HASH, TWO_HASH)
+    assert (await publisher.publish("acme", TWO)).before == TWO_HASH
+    assert [a.bundle_hash for a in await publisher.history("acme")] == [TWO_HASH, ONE_HASH]
+    assert (await publisher.roll_back("acme")).after == ONE_HASH
+    assert (await publisher.roll_back("acme", TWO_HASH[:10])).after == TWO_HASH
+    assert [a.active for a in await publisher.history("acme")] == [True, False, False, False]
+    for name, document in ((ONE_HASH, ONE), (TWO_HASH, TWO)):
+        assert await kept_document(store, "acme", name) == document
+        assert await publisher.document("acme", name[:8]) == document
+
+
+async def test_rolling_back_a_tenants_first_policies_returns_to_the_default_ones():
+    """There is always a way back."""
+    store, clock, _ = await in_use()
+    publisher = Publisher(store, clock)
+    await publisher.publish("acme", ONE)
+    assert (await publisher.roll_back("acme")).after == DEFAULT_HASH
+    with pytest.raises(NotFound):
+        await publisher.roll_back("platform")
+
+
+async def test_what_is_not_expected_is_a_conflict():
+    """Nothing is written."""
+    store, clock, _ = await in_use()
+    publisher = Publisher(store, clock)
+    with pytest.raises(Conflict):
+        await publisher.publish("acme", ONE, if_active=TWO_HASH)
+    await publisher.publish("acme", ONE, if_active="")
+    for change in (publisher.publish("acme", TWO, if_active=""), publisher.roll_back("acme", if_active=TWO_HASH)):
+        with pytest.raises(Conflict):
+            await change
+    assert [a.bundle_hash for a in await publisher.history("acme")] == [ONE_HASH]
+
+
+async def test_two_publishers_at_once_do_not_overtake_each_other():
+    """One of them meets a conflict."""
+    store, clock, _ = await in_use()
+    publisher = Publisher(store, clock)
+    done = await asyncio.gather(
+        publisher.publish("acme", ONE, if_active=""), publisher.publish("acme", TWO, if_active=""), return_exceptions=True
+    )
+    assert sorted(type(each).__name__ for each in done) == ["Conflict", "Published"]
+
+
+async def test_what_cannot_be_loaded_is_not_published():
+    """For the wrong layer, of the wrong form, or for nobody."""
+    store, clock, _ = await in_use()
+    publisher = Publisher(store, clock)
+    for owner, document in (("platform", ONE), ("acme", a_document(OPEN, owner="platform")), ("acme", json.dumps({}).encode())):
+        with pytest.raises(ConfigurationInvalid):
+            await publisher.publish(owner, document)
+    with pytest.raises(InvalidRequest):
+        await publisher.publish("", ONE)
+    with pytest.raises(NotFound):
+        await publisher.roll_back("acme", ONE_HASH)
+    with pytest.raises(InvalidRequest):
+        await publisher.roll_back("acme", "ab")
+    assert await publisher.history("acme") == []
