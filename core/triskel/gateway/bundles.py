@@ -65,8 +65,10 @@ class _Held:
 class BundlesInUse(Policies):
     """`Policies` that follow a store."""
 
-    def __init__(self, store: BundleStore, clock: Clock) -> None:
+    def __init__(self, store: BundleStore, clock: Clock, *, poll_s: float = POLL_S, most_tenants: int = MAX_TENANTS) -> None:
         super().__init__()
+        self._poll_s = poll_s
+        self._most_tenants = most_tenants
         self._store = store
         self._clock = clock
         self._shared = {PLATFORM: _Held(), TENANT_DEFAULT: _Held()}
@@ -106,7 +108,7 @@ class BundlesInUse(Policies):
         """Follow the store until cancelled. What goes wrong is logged and tried again."""
         looked_ns = self._clock.monotonic_ns()
         while True:
-            await asyncio.sleep(POLL_S)
+            await asyncio.sleep(self._poll_s)
             since_ns, looked_ns = looked_ns, self._clock.monotonic_ns()
             called = [tenant_id for tenant_id, held in self._tenants.items() if held.used_ns >= since_ns]
             for owner in (PLATFORM, TENANT_DEFAULT, *called):
@@ -135,6 +137,8 @@ class BundlesInUse(Policies):
         for owner in (PLATFORM, TENANT_DEFAULT):
             if now_ns - self._shared[owner].checked_ns > STALE_NS:
                 await self._look_again(owner)
+        if not may_own(tenant_id):
+            return
         held = self._tenants.get(tenant_id)
         if held is None:
             await self.look(tenant_id)
@@ -147,6 +151,8 @@ class BundlesInUse(Policies):
         base = self.base
         held = self._tenants.get(tenant_id)
         if held is None:
+            if not may_own(tenant_id):
+                return base
             raise Unavailable("the policies of this tenant are not at hand")
         if held.bundle is None:
             if held.refused is not None:
@@ -206,9 +212,7 @@ class BundlesInUse(Policies):
 
     async def _look(self, owner: str) -> None:
         held = self._shared.get(owner) or self._tenants.get(owner) or _Held()
-        history: Sequence[tuple[int, str]] = []
-        if owner in self._shared or may_own(owner):
-            history = await self._store.bundle_history(owner, 1 if held.bundle is not None else _OLDER)
+        history = await self._store.bundle_history(owner, 1 if held.bundle is not None else _OLDER)
         active = history[0][1] if history else ""
         if active != held.hash:
             await self._take(owner, held, history)
@@ -254,7 +258,7 @@ class BundlesInUse(Policies):
                 self._base = Layers(platform, default)
 
     def _make_room(self) -> None:
-        if len(self._tenants) >= MAX_TENANTS:
+        if len(self._tenants) >= self._most_tenants:
             del self._tenants[min(self._tenants, key=lambda tenant_id: self._tenants[tenant_id].used_ns)]
 
 

@@ -73,20 +73,22 @@ async def replay_tenant(store: AuditStore, tenant_id: str, candidate: Layers, mo
         await asyncio.to_thread(_replay, into, page, candidate)
 
 
-async def simulate(store: Store, owner: str, candidate: Bundle, layers: Layers, most: int) -> Summary:
+async def simulate(store: Store, owner: str, candidate: Bundle, other: Bundle, most: int) -> Summary:
     """What a candidate of `owner` would have changed about the newest `most` calls of each tenant it decides about.
 
-    `layers` are the platform's and the default bundle in use, one of which the candidate replaces, or a tenant's own.
+    `other` is the active bundle beside it: the default one beside a platform's, which a tenant's own stands in for, or else
+    the platform's.
     """
     summary = Summary()
     for tenant_id in await tenants_of(store, owner):
-        tenant = candidate
-        if owner == PLATFORM:
-            own = await store.active_bundle(tenant_id) if may_own(tenant_id) else None
-            tenant = layers.tenant if own is None else await asyncio.to_thread(load_bundle, own.document, own.bundle_hash)
-        platform = candidate if owner == PLATFORM else layers.platform
-        await replay_tenant(store, tenant_id, Layers(platform, tenant), most, summary)
+        layers = Layers(candidate, await _own(store, tenant_id) or other) if owner == PLATFORM else Layers(other, candidate)
+        await replay_tenant(store, tenant_id, layers, most, summary)
     return summary
+
+
+async def _own(store: Store, tenant_id: str) -> Bundle | None:
+    stored = await store.active_bundle(tenant_id) if may_own(tenant_id) else None
+    return None if stored is None else await asyncio.to_thread(load_bundle, stored.document, stored.bundle_hash)
 
 
 def _replay(summary: Summary, page: Sequence[Entry], layers: Layers) -> None:

@@ -40,7 +40,7 @@ def publish(data_dir: Path, folder: Path, owner: str, if_active: str | None) -> 
     draft, bundle = compiled(folder, owner)
 
     async def work(store: Store, publisher: Publisher) -> int:
-        layers = _with(owner, bundle, await _active_layers(publisher))
+        layers = _with(owner, bundle, await _other(publisher, owner))
         if report(tried(folder, draft, owner, layers)):
             print("nothing was published")
             return 1
@@ -83,14 +83,14 @@ def diff(data_dir: Path, owner: str, folders_or_hashes: tuple[str, str], *, requ
     check_owner(owner)
     a, b = folders_or_hashes
     if requests is not None and Path(a).is_dir() and Path(b).is_dir() and not Home(data_dir).database.exists():
-        shipped = Layers(load_pack(PLATFORM), load_pack(TENANT_DEFAULT))
-        before, after = (_with(owner, compiled(Path(folder), owner)[1], shipped) for folder in (a, b))
+        other = load_pack(_other_owner(owner))
+        before, after = (_with(owner, compiled(Path(folder), owner)[1], other) for folder in (a, b))
         return _differing(requests, before, after)
 
     async def work(store: Store, publisher: Publisher) -> int:
-        active = await _active_layers(publisher)
-        before = _with(owner, await _bundle(publisher, owner, a), active)
-        after = _with(owner, await _bundle(publisher, owner, b), active)
+        other = await _other(publisher, owner)
+        before = _with(owner, await _bundle(publisher, owner, a), other)
+        after = _with(owner, await _bundle(publisher, owner, b), other)
         if requests is not None:
             return _differing(requests, before, after)
         total, changes = await _changed_calls(store, owner, before, after, limit)
@@ -112,7 +112,7 @@ def simulate(data_dir: Path, folder: Path, owner: str, limit: int) -> int:
     _, candidate = compiled(folder, owner)
 
     async def work(store: Store, publisher: Publisher) -> int:
-        print(summary_text((await simulated(store, owner, candidate, await _active_layers(publisher), limit)).view()))
+        print(summary_text((await simulated(store, owner, candidate, await _other(publisher, owner), limit)).view()))
         return 0
 
     return _in_store(data_dir, work)
@@ -145,12 +145,18 @@ def _in_store(data_dir: Path, work: Callable[[Store, Publisher], Coroutine[Any, 
     return asyncio.run(opened())
 
 
-async def _active_layers(publisher: Publisher) -> Layers:
-    """The platform's and the default bundle that are active; those that ship where none is."""
-    return Layers(await _active(publisher, PLATFORM), await _active(publisher, TENANT_DEFAULT))
+def _other_owner(owner: str) -> str:
+    """Whose policies are evaluated beside an owner's."""
+    return TENANT_DEFAULT if owner == PLATFORM else PLATFORM
+
+
+async def _other(publisher: Publisher, owner: str) -> Bundle:
+    """The active bundle that is evaluated beside an owner's."""
+    return await _active(publisher, _other_owner(owner))
 
 
 async def _active(publisher: Publisher, owner: str) -> Bundle:
+    """The active bundle of the platform or the default one; the one that ships where none is."""
     try:
         document = await publisher.document(owner, ACTIVE)
     except NotFound:
@@ -158,9 +164,9 @@ async def _active(publisher: Publisher, owner: str) -> Bundle:
     return load_bundle(document, bundle_hash(document))
 
 
-def _with(owner: str, bundle: Bundle, active: Layers) -> Layers:
-    """The active layers with one of them replaced."""
-    return Layers(bundle, active.tenant) if owner == PLATFORM else Layers(active.platform, bundle)
+def _with(owner: str, bundle: Bundle, other: Bundle) -> Layers:
+    """An owner's bundle and the one beside it, each in its layer."""
+    return Layers(bundle, other) if owner == PLATFORM else Layers(other, bundle)
 
 
 async def _bundle(publisher: Publisher, owner: str, reference: str) -> Bundle:

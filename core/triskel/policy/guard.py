@@ -27,7 +27,7 @@ from triskel.policy.subjects import (
     principal_entity,
     resource_entity,
 )
-from triskel.policy.verdict import Layers
+from triskel.policy.verdict import Layers, Outcome
 from triskel.ports.clock import Clock
 from triskel.ports.ids import Ids
 from triskel.ports.performer import Quote
@@ -96,9 +96,16 @@ class Guard:
         layers = self._policies.layers(call.principal.tenant_id)
         if call.kind is CallKind.CONTROL:
             return None
+        key = (call.principal, call.action, call.target, call.surface)
+        if key in layers.remembered:
+            return None
         request = self._request(call, self._early(call, INPUT))
         denial = layers.precheck(request)
-        return None if denial is None else layers.decision(self._ids.new("dec"), request, denial)
+        if denial is not None:
+            return layers.decision(self._ids.new("dec"), request, denial)
+        if layers.steady:
+            layers.remember(key, None)
+        return None
 
     def inspect(self, call: Call) -> Inspection:
         """Scan every text of the call."""
@@ -178,22 +185,30 @@ class Guard:
         decision_id: str | None = None,
     ) -> Decision:
         layers = self._policies.layers(call.principal.tenant_id)
-        if call.kind is CallKind.CONTROL:
-            context = self._control(call)
-        else:
-            known = quote or _NO_QUOTE
-            context = call_context(
-                self._early(call, stage),
-                facts,
-                token_estimate=known.tokens_bound,
-                cost_estimate=known.cost_bound,
-                clouds=known.clouds,
-            )
-        request = self._request(call, context)
-        decision = layers.decision(decision_id or self._ids.new("dec"), request, layers.evaluate(request), facts)
+        known = quote or _NO_QUOTE
+        key = (call.principal, call.action, call.target, call.surface, stage, facts, known.clouds)
+        found: tuple[Outcome, str] | None = layers.remembered.get(key)
+        if found is None:
+            request = self._request(call, self._context(call, stage, facts, known))
+            found = layers.evaluate(request), layers.entities_hash(request)
+            if layers.steady:
+                layers.remember(key, found)
+        outcome, entities_hash = found
+        decision = layers.proof(decision_id or self._ids.new("dec"), entities_hash, outcome, facts)
         if incomplete and decision.verdict is not Verdict.DENY:
             return replace(decision, verdict=Verdict.DENY, policy_ids=(), reasons=(f"{SCAN_INCOMPLETE}: {incomplete}",))
         return decision
+
+    def _context(self, call: Call, stage: str, facts: Facts, quote: Quote) -> Mapping[str, object]:
+        if call.kind is CallKind.CONTROL:
+            return self._control(call)
+        return call_context(
+            self._early(call, stage),
+            facts,
+            token_estimate=quote.tokens_bound,
+            cost_estimate=quote.cost_bound,
+            clouds=quote.clouds,
+        )
 
     def _request(self, call: Call, context: Mapping[str, object]) -> Request:
         target = call.target

@@ -10,7 +10,7 @@ deny > needs approval > redact > warn > allow, where
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from hashlib import sha256
 from typing import Any, NamedTuple
 
@@ -19,9 +19,25 @@ from triskel.model.decision import Decision, Obligation, Verdict
 from triskel.model.finding import NO_FACTS, Facts
 from triskel.policy.bundle import Bundle
 from triskel.policy.cedar.evaluator import Evaluation
+from triskel.policy.cedar.expression import reads_any
 from triskel.policy.cedar.request import Entity, Request
 
 _CACHE_ENTRIES = 4_096
+
+CHANGING = frozenset(
+    {
+        "time_ms",
+        "hour_utc",
+        "weekday_utc",
+        "arguments",
+        "token_estimate",
+        "cost_estimate",
+        "budget_left",
+        "finding_count",
+        "region",
+    }
+)
+"""What may differ between two calls that are alike in everything else. Policies that read none of it say the same of both."""
 
 
 class Outcome(NamedTuple):
@@ -40,7 +56,17 @@ class Outcome(NamedTuple):
 class Layers:
     """The platform's bundle above a tenant's. Immutable but for its caches; safe to share between threads."""
 
-    __slots__ = ("_descriptions", "_entities", "_one_schema", "_outcomes", "bundle_hash", "platform", "tenant")
+    __slots__ = (
+        "_descriptions",
+        "_entities",
+        "_one_schema",
+        "_outcomes",
+        "bundle_hash",
+        "platform",
+        "remembered",
+        "steady",
+        "tenant",
+    )
 
     def __init__(self, platform: Bundle, tenant: Bundle) -> None:
         """Raises ConfigurationInvalid where a bundle was published for the other layer."""
@@ -53,8 +79,22 @@ class Layers:
         self._descriptions = {
             policy.id: policy.meaning.description for bundle in (platform, tenant) for policy in bundle.evaluator.policies
         }
+        self.steady = not any(
+            reads_any(condition.expression, CHANGING)
+            for bundle in (platform, tenant)
+            for policy in bundle.evaluator.policies
+            for condition in policy.conditions
+        )
+        """Whether no policy reads any of `CHANGING`, so that outcomes may be remembered."""
+        self.remembered: dict[Hashable, Any] = {}
         self._outcomes: dict[tuple[int, int], tuple[Evaluation, Evaluation, Outcome]] = {}
         self._entities: dict[tuple[int, int], tuple[Entity, Entity, str]] = {}
+
+    def remember(self, key: Hashable, value: Any) -> None:
+        """Keep what was found about calls that are alike; a full table is emptied, so that nothing grows for ever."""
+        if len(self.remembered) >= _CACHE_ENTRIES:
+            self.remembered.clear()
+        self.remembered[key] = value
 
     def precheck(self, request: Request) -> Outcome | None:
         """The denial, where nothing that a scan or a quote could tell would change it, or None. See `Evaluator.precheck`."""
@@ -96,13 +136,17 @@ class Layers:
 
     def decision(self, decision_id: str, request: Request, outcome: Outcome, facts: Facts = NO_FACTS) -> Decision:
         """The outcome as the proof that is kept."""
+        return self.proof(decision_id, self.entities_hash(request), outcome, facts)
+
+    def proof(self, decision_id: str, entities_hash: str, outcome: Outcome, facts: Facts) -> Decision:
+        """The same, where the hash of the entities is known."""
         return Decision(
             decision_id=decision_id,
             verdict=outcome.verdict,
             policy_ids=outcome.policy_ids,
             reasons=outcome.reasons,
             bundle_hash=self.bundle_hash,
-            entities_hash=self.entities_hash(request),
+            entities_hash=entities_hash,
             obligations=outcome.obligations,
             approval_teams=outcome.approval_teams,
             shadow_policy_ids=outcome.shadow_policy_ids,

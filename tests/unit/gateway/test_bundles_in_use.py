@@ -4,15 +4,16 @@ import asyncio
 import json
 
 import pytest
+from tests.unit.calls import a_call
 from tests.unit.policy.publishing.drafts import NO_LARGE, OPEN, a_document
 
-from triskel.errors import ConfigurationInvalid, Conflict, InvalidRequest, NotFound, Unavailable
-from triskel.gateway import bundles
+from triskel.errors import ConfigurationInvalid, Conflict, InvalidRequest, NotFound, PolicyDenied, Unavailable
 from triskel.gateway.bundles import BundlesInUse
 from triskel.gateway.publishing import Publisher, kept_document
 from triskel.policy.bundle import bundle_hash
 from triskel.policy.packs import pack_document
 from triskel.ports.store import StoredBundle
+from triskel.providers.chat import chat_parts
 from triskel.testing.clock import FixedClock
 from triskel.testing.memory_store import MemoryStore
 
@@ -48,12 +49,12 @@ async def activate(store, owner, document, name=None):
     await store.activate_bundle(owner, name, 0)
 
 
-async def in_use():
+async def in_use(**options):
     """A store with what ships, and bundles that follow it."""
     store, clock = CountingStore(), FixedClock()
     for owner, pack in (("platform", "platform"), ("default", "default")):
         await activate(store, owner, pack_document(pack))
-    using = BundlesInUse(store, clock)
+    using = BundlesInUse(store, clock, **options)
     await using.load()
     return store, clock, using
 
@@ -220,10 +221,9 @@ async def test_an_odd_name_gives_a_tenant_nobody_elses_policies(odd):
     assert tenant_hash(using, odd) == DEFAULT_HASH
 
 
-async def test_only_so_many_tenants_are_held(monkeypatch):
+async def test_only_so_many_tenants_are_held():
     """Who called longest ago makes room, and is loaded again."""
-    store, clock, using = await in_use()
-    monkeypatch.setattr(bundles, "MAX_TENANTS", 3)
+    _, clock, using = await in_use(most_tenants=3)
     for tenant in ("a", "b", "c", "d"):
         clock.advance(1)
         await using.prepare(tenant)
@@ -232,10 +232,9 @@ async def test_only_so_many_tenants_are_held(monkeypatch):
     assert using.ready("a")
 
 
-async def test_watching_follows_the_store_and_survives_it(monkeypatch):
+async def test_watching_follows_the_store_and_survives_it():
     """Failures are tried again; only who called is asked about."""
-    store, clock, using = await in_use()
-    monkeypatch.setattr(bundles, "POLL_S", 0.001)
+    store, clock, using = await in_use(poll_s=0.001)
     await activate(store, "acme", ONE)
     await using.prepare("acme")
     task = asyncio.create_task(using.watch())
@@ -318,3 +317,20 @@ async def test_what_cannot_be_loaded_is_not_published():
     with pytest.raises(InvalidRequest):
         await publisher.roll_back("acme", "ab")
     assert await publisher.history("acme") == []
+
+
+async def test_a_stream_that_outlives_its_policies_ends_as_it_began():
+    """A bundle that is taken into use meanwhile drops nothing; the next call meets it."""
+    stage = await a_stage(chunks("one ", "two ", "three"), completion())
+    body = {"model": "small", "messages": [{"role": "user", "content": "hello"}], "stream": True}
+    call = a_call(payload=body, parts=chat_parts(body), stream=True)
+    answer = await stage.gateway.answer(call, stage.inference)
+    stream = answer.chunks()
+    received = [await anext(stream)]
+    await activate(stage.store, "acme", a_document(OPEN, NO_LARGE.replace("large", "small")))
+    await stage.system.policies.look("acme")
+    received += [chunk async for chunk in stream]
+    assert b"three" in b"".join(received)
+    with pytest.raises(PolicyDenied):
+        await stage.gateway.answer(a_call(), stage.inference)
+    assert [entry["outcome"] for entry in await stage.entries()] == ["denied", "ok"]

@@ -101,7 +101,8 @@ _WRITERS: dict[str, Callable[..., str]] = {
     "literal": _literal,
     "var": str,
     "!": lambda arg: f"!{_write(arg, _MEMBER)}",
-    "neg": lambda arg: f"-{_write(arg, _MEMBER)}",
+    # Cedar reads `-0` as a number; the negation of a number keeps its parentheses.
+    "neg": lambda arg: f"-({_write(arg, _IF)})" if arg.op == "literal" else f"-{_write(arg, _MEMBER)}",
     "isEmpty": lambda arg: f"{_write(arg, _MEMBER)}.isEmpty()",
     "set": lambda *items: f"[{_listed(items)}]",
     "if": _if,

@@ -136,6 +136,7 @@ class _Unclear(Exception):
 
 def _case(body: Any, name: str, place: str, *, expecting: bool) -> Case:
     fields = _mapping(body, "the case", _CASE | {"expect"})
+    _text(fields.get("name", name), "name")  # YAML reads an unquoted `no` as false
     action = fields.get("action")
     if action not in ACTIONS:
         raise _Unclear(f"`action` must be one of {', '.join(ACTIONS)}")

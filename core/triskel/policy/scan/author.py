@@ -2,11 +2,11 @@ r"""Detector files as people write them, turned into a pack.
 
 One rule: a file says everything about its detectors, and nothing is added here but spelling: `\s` is the four white bytes
 that all engines agree on, `<<name>>` is a macro of the file, and a gate that is not given is the expression itself, an open
-end taken at its least.
+end taken at its least, or of a phrase the words that it needs.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from typing import Any
@@ -16,6 +16,7 @@ from triskel.model.call import Surface
 from triskel.model.finding import Category
 from triskel.policy.scan.detector import Detector, LookAhead, Pack, Pattern, sealed
 from triskel.policy.scan.lint import faults_of
+from triskel.policy.scan.literals import gates_from
 
 _FIELDS = {
     "id", "type", "category", "patterns", "confidence", "context", "context_confidence", "validator", "surfaces", "look_ahead",
@@ -80,6 +81,7 @@ def _detector(entry: Mapping[str, Any], document: Mapping[str, Any]) -> Detector
         confidence=merged.get("confidence", 0),
         context=tuple(sorted(merged.get("context", ()))),
         context_confidence=merged.get("context_confidence", 0),
+        context_gate="" if merged.get("confidence", 0) else context_gate(merged.get("context", ())),
         validator=merged.get("validator", ""),
         surfaces={Surface(surface): scale for surface, scale in sorted(surfaces.items())},
         look_ahead=look_ahead,
@@ -92,10 +94,32 @@ def _detector(entry: Mapping[str, Any], document: Mapping[str, Any]) -> Detector
 
 def _pattern(entry: str | Mapping[str, Any], macros: Mapping[str, str], look_ahead: LookAhead) -> Pattern:
     given: Mapping[str, Any] = {"regex": entry} if isinstance(entry, str) else entry
-    regex = spelled(given["regex"], macros)
-    gate = spelled(given["gate"], macros) if "gate" in given else gate_of(regex)
+    regex, phrased = spelled(given["regex"], macros), look_ahead is LookAhead.PHRASE
+    gates = [spelled(given["gate"], macros)] if "gate" in given else gates_from(regex) if phrased else []
+    gates = gates or [gate_of(regex)]
     whole = given.get("whole", False)
-    return Pattern(regex=regex, gate=gate, reads_back=given.get("reads_back", look_ahead is LookAhead.PHRASE and not whole), whole=whole)
+    return Pattern(
+        regex=regex,
+        gate=gates[0],
+        also=gates[1] if len(gates) > 1 else "",
+        group=1 if has_group(regex) else 0,
+        reads_back=given.get("reads_back", phrased and not whole),
+        whole=whole,
+    )
+
+
+def has_group(regex: str) -> bool:
+    """Whether the expression has a capturing group. Named groups are outside the subset."""
+    return re.search(r"(?<!\\)\((?!\?)", re.sub(r"\\\\|\[(?:\\.|[^\]\\])*\]", "", regex)) is not None
+
+
+def context_gate(words: Sequence[str]) -> str:
+    """Matches wherever a context word stands, and not only there; empty without words."""
+    if not words:
+        return ""
+    heads = sorted({word.split(" ")[0] for word in words})
+    humps = "|".join(head.capitalize() for head in heads)
+    return rf"(?:\b|_|[0-9])(?i:{'|'.join(heads)})|[a-z](?:{humps})"
 
 
 def spelled(regex: str, macros: Mapping[str, str]) -> str:

@@ -31,13 +31,16 @@ class LookAhead(StrEnum):
 class Pattern:
     """A regular expression in the subset that RE2, Hyperscan and `re` read alike, over Latin-1 bytes.
 
-    `gate` is a cheaper expression that matches inside every segment in which `regex` matches. If `regex` has a group,
-    the first one is the value. `reads_back`: the value's key stands before it, maybe in an earlier segment. `whole`: the
-    value is a whole short paragraph, and only the validator judges it.
+    `gate` is a cheaper expression that matches inside every segment in which `regex` matches; `also`, if given, is another,
+    which must match near by too. `group` is 1 where the value is the first group of `regex`. `reads_back`: the value's key
+    stands before it, maybe in an earlier segment. `whole`: the value is a whole short paragraph, and only the validator
+    judges it.
     """
 
     regex: str
     gate: str
+    also: str = ""
+    group: int = 0
     reads_back: bool = False
     whole: bool = False
 
@@ -48,7 +51,8 @@ class Detector:
 
     `confidence` (permille) holds without a context word near by, 0 meaning that it is no finding then;
     `context_confidence` with one. `surfaces` scales both by permille; a surface that is absent is off. `validator` names
-    a check in `triskel.policy.scan.validators`. `risk` (permille) is what a match adds to the injection risk; with
+    a check in `triskel.policy.scan.validators`. `context_gate` matches wherever a context word stands, where one is needed.
+    `risk` (permille) is what a match adds to the injection risk; with
     `silent` it adds only that. `tail` is the class of characters that an open value continues with.
     """
 
@@ -63,6 +67,7 @@ class Detector:
     validator: str = ""
     context: tuple[str, ...] = ()
     context_confidence: int = 0
+    context_gate: str = ""
     tail: str = ""
     risk: int = 0
     silent: bool = False

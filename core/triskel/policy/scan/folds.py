@@ -4,7 +4,9 @@ One rule: what a fold does at a position depends on the text before it and never
 the same fold with a single step.
 """
 
-from triskel.policy.scan.gates import GATE_BITS, GATE_MASK, Gate
+from typing import NamedTuple
+
+from triskel.policy.scan.gates import GATE_BITS, GATE_MASK, Gate, gates_in
 from triskel.policy.scan.rules import Book, Match, Rule, matches_of, settle
 from triskel.policy.scan.segments import (
     BLOCK_CAP_CHARS,
@@ -32,15 +34,24 @@ def hits_behind(gate: Gate, data: bytes, start: int, end: int) -> list[int]:
     return sorted([hit + shift for hit in hits if hit >= first])
 
 
+class Reader(NamedTuple):
+    """What a surface is read with: its rules, and the engines over values, context words and phrases."""
+
+    book: Book
+    values: Gate
+    names: Gate
+    phrases: Gate | None
+
+
 class ValueFold:
     """Finds values, segment by segment. Everything before `position` is decided."""
 
     __slots__ = ("_block_refused_at", "_book", "_gate", "_names", "_open", "in_block", "position")
 
-    def __init__(self, book: Book, gate: Gate, names: Gate) -> None:
-        self._book = book
-        self._gate = gate
-        self._names = names
+    def __init__(self, reader: Reader) -> None:
+        self._book = reader.book
+        self._gate = reader.values
+        self._names = reader.names
         self._open: Rule | None = None
         self._block_refused_at = -1
         self.in_block = False
@@ -203,35 +214,43 @@ def _clusters(matches: list[Match]) -> list[tuple[int, int]]:
 class PhraseFold:
     """Finds phrases, paragraph by paragraph. A phrase belongs to the paragraph in which it ends."""
 
-    __slots__ = ("_book", "_gate", "_names", "position")
+    __slots__ = ("_book", "_gate", "position")
 
-    def __init__(self, book: Book, gate: Gate, names: Gate) -> None:
-        self._book = book
+    def __init__(self, book: Book, gate: Gate) -> None:
+        self._book = book.phrases
         self._gate = gate
-        self._names = names
         self.position = 0
 
-    def advance(self, data: bytes, *, final: bool, hits: list[int] | None = None) -> list[Match]:
-        """What is found by moving on as far as `data` allows. `hits` are those of the whole data, sorted, if known."""
-        book, out, index = self._book.phrases, list[Match](), 0
-        known = None if hits is None else [hit for hit in hits if hit & GATE_MASK in book]
-        if not book or known == []:
-            self.position = len(data)
-        while self.position < len(data):
-            start, end = self.position, phrase_end(data, self.position)
-            if end < 0:
-                if not final:
-                    return out
-                end = len(data)
-            if known is None:
-                found = hits_behind(self._gate, data, start, end)
-                index = 0
-            else:
-                found = known
+    def advance(self, data: bytes, *, final: bool) -> list[Match]:
+        """What is found by moving on as far as `data` allows."""
+        end = len(data) if final else self._reach(data)
+        if end <= self.position:
+            return []
+        first, self.position = self.position, end
+        low = max(0, first - LOOK_BACK_CHARS)
+        raw = self._gate.hits(data[low:end])
+        hits = sorted([hit + (low << GATE_BITS) for hit in raw if hit & GATE_MASK in self._book])
+        return self._matches(data, first, end, hits, gates_in(raw)) if hits else []
+
+    def _reach(self, data: bytes) -> int:
+        reach = self.position
+        while (end := phrase_end(data, reach)) >= 0:
+            reach = end
+        return reach
+
+    def _matches(self, data: bytes, start: int, limit: int, hits: list[int], present: set[int]) -> list[Match]:
+        out: list[Match] = []
+        index = 0
+        while index < len(hits):
+            end = phrase_end(data, start)
+            end = limit if end < 0 else min(end, limit)
             wanted: dict[Rule, None] = {}
-            while index < len(found) and found[index] >> GATE_BITS <= end:
-                wanted.update(dict.fromkeys(book.get(found[index] & GATE_MASK, ())))
+            while index < len(hits) and hits[index] >> GATE_BITS <= end:
+                if hits[index] >> GATE_BITS > start:
+                    wanted.update(dict.fromkeys(self._book[hits[index] & GATE_MASK]))
                 index += 1
-            out += matches_of(wanted, data, start, end, self._names, more=False)
-            self.position = len(data) if known is not None and index == len(known) else end
+            for rule in wanted:
+                if rule.needs < 0 or rule.needs in present:
+                    out += rule.matches(data, start, end, more=False)
+            start = end
         return out

@@ -7,10 +7,20 @@ decided by the same code for all of them. So Hyperscan and RE2 cannot differ in 
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
+from triskel.errors import ConfigurationInvalid
+from triskel.policy.scan.detector import LookAhead, Pack
+
 GATE_BITS = 12
 """A hit is `end << GATE_BITS | gate`: integers sort fast."""
 
 GATE_MASK = (1 << GATE_BITS) - 1
+
+
+VALUES = "values"
+"""The engine over the gates of values, which every text meets."""
+
+NAMES = "names"
+"""The engine over context words, asked only where a value was found that needs one."""
 
 
 class HitLimitReached(Exception):
@@ -18,9 +28,7 @@ class HitLimitReached(Exception):
 
 
 class Gate(Protocol):
-    """An engine over a pack's gates."""
-
-    name: str
+    """An engine over some gates."""
 
     def hits(self, data: bytes) -> list[int]:
         """Every hit in `data`, unsorted.
@@ -36,10 +44,45 @@ def hit_limit(length: int) -> int:
     return max(10_000, length // 4)
 
 
+def engine_names(pack: Pack) -> list[str]:
+    """Every engine that a pack needs: those two, and one for the phrases of each surface that has any."""
+    phrased = {surface for d in pack.detectors if d.look_ahead is LookAhead.PHRASE for surface in d.surfaces}
+    return [VALUES, NAMES, *sorted(phrased)]
+
+
+def numbers(pack: Pack, engine: str) -> dict[tuple[str, bool], int]:
+    """An engine's gates, each with its number; with True where it is enough to know that the gate hits at all.
+
+    Raises:
+        ConfigurationInvalid: there are more than a hit can number.
+    """
+    gates: set[tuple[str, bool]] = set()
+    for detector in pack.detectors:
+        phrased = detector.look_ahead is LookAhead.PHRASE
+        if engine == NAMES:
+            gates |= {(detector.context_gate, True)} if detector.context_gate else set()
+        elif phrased if engine != VALUES else not phrased:
+            if engine == VALUES or engine in detector.surfaces:
+                gates |= {(pattern.gate, False) for pattern in detector.patterns}
+                gates |= {(pattern.also, True) for pattern in detector.patterns if pattern.also}
+    if len(gates) > GATE_MASK:
+        raise ConfigurationInvalid("the detector pack has too many patterns")
+    return {gate: number for number, gate in enumerate(sorted(gates))}
+
+
+class Engines(Protocol):
+    """The engines of a pack, made or loaded when first asked for."""
+
+    kind: str
+
+    def __call__(self, engine: str) -> Gate:
+        """The engine of this name."""
+        ...
+
+
 class HyperscanGate:
     """All gates in one pass (https://intel.github.io/hyperscan/dev-reference/). The database was built elsewhere."""
 
-    name = "hyperscan"
     __slots__ = ("_database", "_halted", "_scratch_in_use", "_scratch_of")
 
     def __init__(self, serialised: bytes) -> None:
@@ -83,35 +126,48 @@ def gates_in(hits: list[int]) -> set[int]:
 
 
 class Re2Gate:
-    """The same on RE2, where no Hyperscan database for this machine is at hand: slower, never different.
+    """The same on RE2, where no Hyperscan database for this machine is at hand: slower, never different."""
 
-    `once`: the first hit of a gate is enough.
-    """
-
-    name = "re2"
     __slots__ = ("_filter", "_once", "_searches")
 
-    def __init__(self, gates: Iterable[str], *, once: bool = False) -> None:
+    def __init__(self, gates: Iterable[tuple[str, bool]]) -> None:
         import re2  # noqa: PLC0415  a native library; a process that never scans does not load it
 
         options = re2_options()
         self._filter = re2.Filter()
-        count = 0
-        for gate in gates:
+        self._once: list[bool] = []
+        for gate, once in gates:
             self._filter.Add(gate.encode("ascii"), options)
-            count += 1
-        if count:
+            self._once.append(once)
+        if self._once:
             self._filter.Compile()
-        self._once = once
-        self._searches = [self._filter.re(index).search for index in range(count)]
+        self._searches = [self._filter.re(index).search for index in range(len(self._once))]
 
     def hits(self, data: bytes) -> list[int]:
         """See `Gate`."""
         found: list[int] = []
         limit = hit_limit(len(data)) + 10_000
         for gate in self._filter.Match(data, True) if self._searches else ():
-            collect(self._searches[gate], gate, data, found, limit, once=self._once)
+            collect(self._searches[gate], gate, data, found, limit, once=self._once[gate])
         return found
+
+
+class Re2Engines:
+    """Every engine on RE2."""
+
+    kind = "re2"
+    __slots__ = ("_made", "_pack")
+
+    def __init__(self, pack: Pack) -> None:
+        self._pack = pack
+        self._made: dict[str, Gate] = {}
+
+    def __call__(self, engine: str) -> Gate:
+        """See `Engines`."""
+        made = self._made.get(engine)
+        if made is None:
+            made = self._made[engine] = Re2Gate(numbers(self._pack, engine))
+        return made
 
 
 def collect(search: Callable[[bytes, int], Any], gate: int, data: bytes, found: list[int], limit: int, *, once: bool) -> None:

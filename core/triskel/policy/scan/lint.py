@@ -10,8 +10,7 @@ import re._parser as parser
 from collections.abc import Iterator
 from typing import Any
 
-from triskel.policy.scan.detector import Detector, LookAhead
-from triskel.policy.scan.rules import has_group
+from triskel.policy.scan.detector import Detector, LookAhead, Pattern
 from triskel.policy.scan.segments import MAX_VALUE_CHARS, next_cut
 from triskel.policy.scan.validators import VALIDATORS
 
@@ -22,8 +21,9 @@ _SHORTHANDS = {codes.CATEGORY_DIGIT, codes.CATEGORY_NOT_DIGIT, codes.CATEGORY_WO
 
 def faults_of(detector: Detector) -> list[str]:
     """What is wrong with a detector, one line each; empty if nothing is."""
-    faults = [f"{detector.id}: {fault}" for pattern in detector.patterns for fault in _pattern_faults(pattern.regex, detector)]
+    faults = [f"{detector.id}: {fault}" for pattern in detector.patterns for fault in _pattern_faults(pattern, detector)]
     faults += [f"{detector.id}: gate: {fault}" for pattern in detector.patterns for fault in expression_faults(pattern.gate)]
+    faults += [f"{detector.id}: second gate: {fault}" for p in detector.patterns if p.also for fault in expression_faults(p.also)]
     if detector.validator and detector.validator not in VALIDATORS:
         faults.append(f"{detector.id}: no validator `{detector.validator}`")
     if not detector.source:
@@ -52,14 +52,15 @@ def expression_faults(regex: str) -> list[str]:
     return list(_faults(tree))
 
 
-def _pattern_faults(regex: str, detector: Detector) -> Iterator[str]:
+def _pattern_faults(pattern: Pattern, detector: Detector) -> Iterator[str]:
+    regex = pattern.regex
     faults = expression_faults(regex)
     yield from faults
     if faults or detector.look_ahead in {LookAhead.PHRASE, LookAhead.BLOCK}:
         return
     tree = parser.parse(regex.encode("ascii"))
     value: Any = tree
-    if has_group(regex):
+    if pattern.group:
         groups = [argument for code, argument in tree if code is codes.SUBPATTERN and argument[0] == 1]
         if not groups:
             yield "the value's group is not at the top of the expression"

@@ -6,13 +6,13 @@ version of the library or for another processor is not used; RE2 then reads the 
 
 import hashlib
 import platform
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from triskel.errors import ConfigurationInvalid
 from triskel.policy.scan.detector import Pack, read_pack
-from triskel.policy.scan.gates import Gate, HyperscanGate, Re2Gate
-from triskel.policy.scan.rules import gates_of, names_of
+from triskel.policy.scan.gates import NAMES, Engines, Gate, HyperscanGate, Re2Engines, engine_names
 
 PACK_FILE = "pack.json"
 _MAGIC = b"triskel-hyperscan-1\n"
@@ -20,15 +20,30 @@ _MAGIC = b"triskel-hyperscan-1\n"
 
 @dataclass(frozen=True, slots=True)
 class LoadedPack:
-    """A pack with the engines that serve it: one over gates, one over context words.
-
-    `fallback_reason` says why it is not Hyperscan, or is empty.
-    """
+    """A pack with the engines that serve it. `fallback_reason` says why it is not Hyperscan, or is empty."""
 
     pack: Pack
-    gate: Gate
-    names: Gate
+    engines: Engines
     fallback_reason: str = ""
+
+
+class HyperscanEngines:
+    """Every engine on Hyperscan, each loaded when it is first asked for."""
+
+    kind = "hyperscan"
+    __slots__ = ("_made", "_serialised")
+
+    def __init__(self, serialised: Mapping[str, bytes]) -> None:
+        self._serialised = serialised
+        # The smallest is opened now: it proves that library and processor fit.
+        self._made: dict[str, Gate] = {NAMES: HyperscanGate(serialised[NAMES])}
+
+    def __call__(self, engine: str) -> Gate:
+        """See `Engines`."""
+        made = self._made.get(engine)
+        if made is None:
+            made = self._made[engine] = HyperscanGate(self._serialised[engine])
+        return made
 
 
 def default_folder() -> Path:
@@ -56,13 +71,13 @@ def load_pack(folder: Path | None = None, *, engine: str = "auto") -> LoadedPack
     if engine != "re2":
         engines, reason = _databases(place / database_file(), pack)
         if engines is not None:
-            return LoadedPack(pack, *engines)
+            return LoadedPack(pack, engines)
         if engine == "hyperscan":
             raise ConfigurationInvalid(f"no hyperscan database for this machine: {reason}")
-    return LoadedPack(pack, Re2Gate(gates_of(pack)), Re2Gate(names_of(pack), once=True), reason)
+    return LoadedPack(pack, Re2Engines(pack), reason)
 
 
-def _databases(path: Path, pack: Pack) -> tuple[tuple[Gate, Gate] | None, str]:
+def _databases(path: Path, pack: Pack) -> tuple[Engines | None, str]:
     try:
         content = path.read_bytes()
     except OSError:
@@ -75,19 +90,19 @@ def _databases(path: Path, pack: Pack) -> tuple[tuple[Gate, Gate] | None, str]:
     except ImportError:
         return None, "the library is not installed"
     try:
-        return (HyperscanGate(serialised[0]), HyperscanGate(serialised[1])), ""
+        return HyperscanEngines(serialised), ""
     except hyperscan.error as error:
         return None, f"it is for another library or processor ({type(error).__name__})"
 
 
-def enclosed(serialised: tuple[bytes, bytes], pack: Pack) -> bytes:
-    """Databases as they are kept: what they were built from, their hash and lengths, then themselves."""
-    body = serialised[0] + serialised[1]
-    digest = hashlib.sha256(body).hexdigest()
-    return _MAGIC + f"{pack.hash} {digest} {len(serialised[0])}\n".encode("ascii") + body
+def enclosed(serialised: Mapping[str, bytes], pack: Pack) -> bytes:
+    """Databases as they are kept: what they were built from, their hash, names and lengths, then themselves."""
+    body = b"".join(serialised.values())
+    parts = ",".join(f"{name}={len(database)}" for name, database in serialised.items())
+    return _MAGIC + f"{pack.hash} {hashlib.sha256(body).hexdigest()} {parts}\n".encode("ascii") + body
 
 
-def opened(content: bytes, pack: Pack) -> tuple[tuple[bytes, bytes] | None, str]:
+def opened(content: bytes, pack: Pack) -> tuple[dict[str, bytes] | None, str]:
     """The databases inside, or None and the reason why they must not be used."""
     if not content.startswith(_MAGIC):
         return None, "it is no database of ours"
@@ -95,7 +110,14 @@ def opened(content: bytes, pack: Pack) -> tuple[tuple[bytes, bytes] | None, str]
     words = header.decode("latin-1").split(" ")
     if words[0] != pack.hash:
         return None, "it was built from other definitions"
-    if len(words) != 3 or not words[2].isdigit() or hashlib.sha256(body).hexdigest() != words[1]:
+    if len(words) != 3 or hashlib.sha256(body).hexdigest() != words[1]:
         return None, "it is damaged"
-    first = int(words[2])
-    return (body[:first], body[first:]), ""
+    serialised: dict[str, bytes] = {}
+    position = 0
+    for part in words[2].split(","):
+        name, _, length = part.partition("=")
+        serialised[name] = body[position : position + int(length)]
+        position += int(length)
+    if set(serialised) != set(engine_names(pack)):
+        return None, "it lacks an engine"
+    return serialised, ""

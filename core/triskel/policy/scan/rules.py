@@ -7,11 +7,10 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
-from triskel.errors import ConfigurationInvalid
 from triskel.model.call import Surface
 from triskel.model.finding import Category
 from triskel.policy.scan.detector import Detector, LookAhead, Pack, Pattern
-from triskel.policy.scan.gates import GATE_BITS, Gate, gates_in
+from triskel.policy.scan.gates import NAMES, VALUES, Gate, gates_in, numbers
 from triskel.policy.scan.segments import LOOK_BACK_CHARS
 from triskel.policy.scan.validators import VALIDATORS
 
@@ -39,11 +38,11 @@ class Rule:
     """One pattern of a detector on one surface."""
 
     __slots__ = (
-        "_compile", "_regex", "_word_groups", "_words", "category", "confidence", "context_confidence", "group", "id", "named_by", "reads_back",
+        "_compile", "_regex", "_word_groups", "_words", "category", "confidence", "context_confidence", "group", "id", "needs", "reads_back",
         "risk", "search", "silent", "tail", "type", "validate", "validator", "whole",
     )  # fmt: skip
 
-    def __init__(self, detector: Detector, pattern: Pattern, scale: int, named_by: int, compile_: Compile) -> None:
+    def __init__(self, detector: Detector, pattern: Pattern, scale: int, needs: int, compile_: Compile) -> None:
         self.id = detector.id
         self.type = detector.type
         self.category = detector.category
@@ -55,11 +54,11 @@ class Rule:
         self.silent = detector.silent
         self.reads_back = pattern.reads_back
         self.whole = pattern.whole
-        self.group = 1 if has_group(pattern.regex) else 0
+        self.group = pattern.group
         self.tail = re.compile(f"[{detector.tail}]*".encode("ascii")).match if detector.tail else None
         self._regex = pattern.regex.encode("ascii")
         self._compile = compile_
-        self.named_by = named_by
+        self.needs = needs
         self._words = frozenset(word.encode("latin-1") for word in detector.context if " " not in word)
         self._word_groups = tuple(f" {word} ".encode("latin-1") for word in detector.context if " " in word)
         self.search: Search = self._search_first
@@ -111,11 +110,6 @@ class Rule:
         return any(group in words for group in self._word_groups)
 
 
-def has_group(regex: str) -> bool:
-    """Whether the expression has a capturing group. Named groups are outside the subset."""
-    return re.search(r"(?<!\\)\((?!\?)", re.sub(r"\\\\|\[(?:\\.|[^\]\\])*\]", "", regex)) is not None
-
-
 _letters = re.compile(rb"[A-Z]?[a-z\x80-\xff]+|[A-Z]+").findall
 
 
@@ -127,25 +121,15 @@ def words_of(data: bytes, low: int, end: int) -> bytes:
     return b" " + b" ".join(words).lower() + b" "
 
 
-def context_gate(detector: Detector) -> str:
-    """Matches wherever a context word stands, and not only there; empty for a detector that needs none."""
-    if detector.confidence or not detector.context:
-        return ""
-    heads = sorted({word.split(" ")[0] for word in detector.context})
-    whole = "|".join(heads)
-    humps = "|".join(head.capitalize() for head in heads)
-    return f"(?:\\b|_|[0-9])(?i:{whole})|[a-z](?:{humps})"
-
-
 def matches_of(rules: Iterable[Rule], data: bytes, start: int, end: int, names: Gate, *, more: bool) -> list[Match]:
-    """The matches of several rules in one segment, not weighed yet. `names` are the gates of context words."""
+    """The matches of several rules for values in one segment, not weighed yet. `names` are the gates of context words."""
     present: set[int] | None = None
     matches: list[Match] = []
     for rule in rules:
-        if rule.named_by >= 0:
+        if rule.needs >= 0:
             if present is None:
                 present = gates_in(names.hits(data[max(0, start - LOOK_BACK_CHARS) : end]))
-            if rule.named_by not in present:
+            if rule.needs not in present:
                 continue
         matches += rule.matches(data, start, end, more=more)
     return matches
@@ -161,41 +145,22 @@ class Book:
         self.phrases: dict[int, tuple[Rule, ...]] = {}
         self.openings: frozenset[int] = frozenset()
         self.block: Rule | None = None
-        gates, names = gates_of(pack), names_of(pack)
+        names, values, phrases = numbers(pack, NAMES), numbers(pack, VALUES), numbers(pack, surface)
         for detector in pack.detectors:
             scale = detector.surfaces.get(surface, 0)
             if not scale:
                 continue
-            named_by = names.get(context_gate(detector), -1)
-            book = self.phrases if detector.look_ahead is LookAhead.PHRASE else self.values
+            phrased = detector.look_ahead is LookAhead.PHRASE
+            book, gates = (self.phrases, phrases) if phrased else (self.values, values)
             for pattern in detector.patterns:
-                gate = gates[pattern.gate]
-                rule = Rule(detector, pattern, scale, named_by, compile_)
+                gate = gates[pattern.gate, False]
+                needs = gates[pattern.also, True] if pattern.also else names.get((detector.context_gate, True), -1)
+                rule = Rule(detector, pattern, scale, needs, compile_)
                 if detector.look_ahead is LookAhead.BLOCK:
                     self.openings |= {gate}
                     self.block = rule
                 else:
                     book[gate] = (*book.get(gate, ()), rule)
-
-
-def gates_of(pack: Pack) -> dict[str, int]:
-    """Every distinct gate of values and phrases with its number: what the first engine is built from, in this order.
-
-    Raises:
-        ConfigurationInvalid: there are more than a hit can number.
-    """
-    return _numbered({pattern.gate for detector in pack.detectors for pattern in detector.patterns})
-
-
-def names_of(pack: Pack) -> dict[str, int]:
-    """Every distinct gate of context words with its number: what the second engine is built from, in this order."""
-    return _numbered({context_gate(detector) for detector in pack.detectors} - {""})
-
-
-def _numbered(gates: set[str]) -> dict[str, int]:
-    if len(gates) >= 1 << GATE_BITS:
-        raise ConfigurationInvalid("the detector pack has too many patterns")
-    return {gate: number for number, gate in enumerate(sorted(gates))}
 
 
 def settle(matches: list[Match]) -> list[Match]:

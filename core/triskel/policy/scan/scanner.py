@@ -7,9 +7,9 @@ from collections.abc import Callable
 from typing import Any
 
 from triskel.model.call import Surface
-from triskel.policy.scan.folds import PhraseFold, ValueFold
-from triskel.policy.scan.gates import HitLimitReached, re2_options
-from triskel.policy.scan.normal import Origins, normalise
+from triskel.policy.scan.folds import PhraseFold, Reader, ValueFold
+from triskel.policy.scan.gates import NAMES, VALUES, HitLimitReached, re2_options
+from triskel.policy.scan.normal import normalise
 from triskel.policy.scan.pack import LoadedPack
 from triskel.policy.scan.report import HIT_LIMIT, NOTHING_FOUND, TEXT_LIMIT, Scan, findings_of, merged, note_risks, risk_of
 from triskel.policy.scan.rules import Book
@@ -20,48 +20,58 @@ MAX_TEXT_CHARS = 4 * 1024 * 1024
 
 
 class Scanner:
-    """Finds what a pack's detectors describe. Safe to share; one per loaded pack."""
+    """Finds what a pack's detectors describe. Safe to share; one per loaded pack.
 
-    __slots__ = ("_books", "_gate", "_names", "pack")
+    The first scan on a surface makes the rules of that surface; `warm` does it before.
+    """
+
+    __slots__ = ("_compile", "_engines", "_readers", "pack")
 
     def __init__(self, loaded: LoadedPack, *, compile_: Callable[[bytes], Any] | None = None) -> None:
         self.pack = loaded.pack
-        self._gate = loaded.gate
-        self._names = loaded.names
-        compiled = _compile_re2 if compile_ is None else compile_
-        self._books = {surface: Book(loaded.pack, surface, compiled) for surface in Surface}
+        self._engines = loaded.engines
+        self._compile = _compile_re2 if compile_ is None else compile_
+        self._readers: dict[Surface, Reader] = {}
+
+    def warm(self, *surfaces: Surface) -> None:
+        """Makes ready what scans on these surfaces need."""
+        for surface in surfaces:
+            self._reader(surface)
 
     def scan(self, text: str, surface: Surface) -> Scan:
         """What stands in a text. Never raises for any text: see `Scan.incomplete`."""
         if len(text) > MAX_TEXT_CHARS:
             return Scan(incomplete=TEXT_LIMIT)
+        reader = self._readers.get(surface) or self._reader(surface)
         data, origins = normalise(text)
         try:
-            hits = self._gate.hits(data)
-            if not hits:
+            hits = reader.values.hits(data)
+            phrases = PhraseFold(reader.book, reader.phrases).advance(data, final=True) if reader.phrases is not None else []
+            if not hits and not phrases:
                 return NOTHING_FOUND
             hits.sort()
-            return self._report(data, origins, hits, self._books[surface])
+            matches = ValueFold(reader).advance(data, final=True, hits=hits) if hits else []
         except HitLimitReached:
             return Scan(incomplete=HIT_LIMIT)
-
-    def _report(self, data: bytes, origins: Origins | None, hits: list[int], book: Book) -> Scan:
-        matches = ValueFold(book, self._gate, self._names).advance(data, final=True, hits=hits)
         risk = 0
-        if book.phrases:
-            phrases = PhraseFold(book, self._gate, self._names).advance(data, final=True, hits=hits)
-            if phrases:
-                risks: dict[str, int] = {}
-                note_risks(risks, phrases)
-                risk = risk_of(risks)
-                matches = merged(matches, phrases)
-        if not matches and not risk:
-            return NOTHING_FOUND
-        return Scan(findings_of(matches, origins), risk)
+        if phrases:
+            risks: dict[str, int] = {}
+            note_risks(risks, phrases)
+            risk = risk_of(risks)
+            matches = merged(matches, phrases)
+        return Scan(findings_of(matches, origins), risk) if matches or risk else NOTHING_FOUND
 
     def stream(self, surface: Surface) -> StreamScan:
         """A scan of a text that arrives in pieces."""
-        return StreamScan(self._books[surface], self._gate, self._names, MAX_TEXT_CHARS)
+        return StreamScan(self._readers.get(surface) or self._reader(surface), MAX_TEXT_CHARS)
+
+    def _reader(self, surface: Surface) -> Reader:
+        reader = self._readers.get(surface)
+        if reader is None:
+            book = Book(self.pack, surface, self._compile)
+            phrases = self._engines(surface) if book.phrases else None
+            reader = self._readers[surface] = Reader(book, self._engines(VALUES), self._engines(NAMES), phrases)
+        return reader
 
 
 def _compile_re2(regex: bytes) -> Any:

@@ -3,11 +3,11 @@
 One rule: nothing is let go while a finding may still begin or go on in it. What is held is counted in `held`.
 """
 
-from triskel.policy.scan.folds import PhraseFold, ValueFold, hits_behind
-from triskel.policy.scan.gates import Gate, HitLimitReached
+from triskel.policy.scan.folds import PhraseFold, Reader, ValueFold, hits_behind
+from triskel.policy.scan.gates import HitLimitReached
 from triskel.policy.scan.normal import normalise
 from triskel.policy.scan.report import HIT_LIMIT, TEXT_LIMIT, Released, findings_of, merged, note_risks, risk_of
-from triskel.policy.scan.rules import Book, Match
+from triskel.policy.scan.rules import Match
 from triskel.policy.scan.segments import LOOK_BACK_CHARS, SOFT_CAP_CHARS, last_cut_so_far
 
 NOTHING_YET = Released("")
@@ -22,11 +22,11 @@ class StreamScan:
         "_values", "_values_found",
     )  # fmt: skip
 
-    def __init__(self, book: Book, gate: Gate, names: Gate, limit: int) -> None:
-        self._gate = gate
+    def __init__(self, reader: Reader, limit: int) -> None:
+        self._gate = reader.values
         self._limit = limit
-        self._values = ValueFold(book, gate, names)
-        self._phrases = PhraseFold(book, gate, names) if book.phrases else None
+        self._values = ValueFold(reader)
+        self._phrases = PhraseFold(reader.book, reader.phrases) if reader.phrases is not None else None
         self._values_found: list[Match] = []
         self._phrases_found: list[Match] = []
         self._risks: dict[str, int] = {}

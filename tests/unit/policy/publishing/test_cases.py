@@ -174,6 +174,7 @@ def test_an_error_inside_a_policy_fails_the_case():
         ("- " * 40 + "x", "nested more than 20 levels deep"),
         ("- {", "tests/t.yaml:2:1: "),
         ("- !!python/object/apply:os.system [x]", "tests/t.yaml:"),
+        ("- {name: no, action: chat, expect: {verdict: allow}}", "`name` must be a text"),
         ("- 7", "`the case` must be a mapping"),
     ],
 )

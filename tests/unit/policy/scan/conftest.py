@@ -10,26 +10,34 @@ import pytest
 from triskel.policy.scan.author import data_folder, documents, write_pack
 from triskel.policy.scan.build import compile_databases
 from triskel.policy.scan.detector import Pack
-from triskel.policy.scan.gates import HyperscanGate, collect, hit_limit
-from triskel.policy.scan.pack import LoadedPack, Re2Gate
-from triskel.policy.scan.rules import gates_of, names_of
+from triskel.policy.scan.gates import Re2Engines, collect, engine_names, hit_limit, numbers
+from triskel.policy.scan.pack import HyperscanEngines, LoadedPack
 from triskel.policy.scan.scanner import Scanner
 
 
 class OracleGate:
-    """The gates on `re`: slow, and the judge of the others."""
+    """Gates on `re`: slow, and the judge of the others."""
 
-    name = "re"
-
-    def __init__(self, gates: dict[str, int], *, once: bool) -> None:
-        self._searches = [re.compile(gate.encode("ascii")).search for gate in gates]
-        self._once = once
+    def __init__(self, gates: dict[tuple[str, bool], int]) -> None:
+        self._searches = [(re.compile(gate.encode("ascii")).search, once) for gate, once in gates]
 
     def hits(self, data: bytes) -> list[int]:
         found: list[int] = []
-        for number, search in enumerate(self._searches):
-            collect(search, number, data, found, hit_limit(len(data)) + 10_000, once=self._once)
+        for number, (search, once) in enumerate(self._searches):
+            collect(search, number, data, found, hit_limit(len(data)) + 10_000, once=once)
         return found
+
+
+class OracleEngines:
+    """Every engine on `re`."""
+
+    kind = "re"
+
+    def __init__(self, pack: Pack) -> None:
+        self._made = {name: OracleGate(numbers(pack, name)) for name in engine_names(pack)}
+
+    def __call__(self, engine: str) -> OracleGate:
+        return self._made[engine]
 
 
 @pytest.fixture(scope="session")
@@ -38,27 +46,26 @@ def pack() -> Pack:
 
 
 @pytest.fixture(scope="session")
-def databases(pack: Pack) -> tuple[bytes, bytes]:
+def databases(pack: Pack) -> dict[str, bytes]:
     return compile_databases(pack)
 
 
 @pytest.fixture(scope="session")
-def scanner(pack: Pack, databases: tuple[bytes, bytes]) -> Scanner:
+def scanner(pack: Pack, databases: dict[str, bytes]) -> Scanner:
     """The scanner as it runs: Hyperscan."""
-    return Scanner(LoadedPack(pack, HyperscanGate(databases[0]), HyperscanGate(databases[1])))
+    return Scanner(LoadedPack(pack, HyperscanEngines(databases)))
 
 
 @pytest.fixture(scope="session")
 def fallback(pack: Pack) -> Scanner:
     """The scanner where no database is at hand: RE2."""
-    return Scanner(LoadedPack(pack, Re2Gate(gates_of(pack)), Re2Gate(names_of(pack), once=True)))
+    return Scanner(LoadedPack(pack, Re2Engines(pack)))
 
 
 @pytest.fixture(scope="session")
 def oracle(pack: Pack) -> Scanner:
     """The judge: `re` for gates and rules."""
-    gates = OracleGate(gates_of(pack), once=False), OracleGate(names_of(pack), once=True)
-    return Scanner(LoadedPack(pack, *gates), compile_=re.compile)
+    return Scanner(LoadedPack(pack, OracleEngines(pack)), compile_=re.compile)
 
 
 def spelled(example: str, seed: int = 1) -> str:
