@@ -49,15 +49,19 @@ class Refused(NamedTuple):
 
 
 class _Held:
-    """One owner's bundle, or None where it has none. `hash` is the active one's, whether it could be loaded or not."""
+    """One owner's bundle, or None where it has none. `hash` is the active one's, whether it could be loaded or not.
 
-    __slots__ = ("bundle", "checked_ns", "hash", "layers", "refused", "used_ns")
+    `layers` were made when `base` was in use.
+    """
+
+    __slots__ = ("base", "bundle", "checked_ns", "hash", "layers", "refused", "used_ns")
 
     def __init__(self) -> None:
         self.bundle: Bundle | None = None
         self.hash = ""
         self.refused: Refused | None = None
         self.layers: Layers | None = None
+        self.base: Layers | None = None
         self.checked_ns = 0
         self.used_ns = 0
 
@@ -148,20 +152,22 @@ class BundlesInUse(Policies):
 
     def layers(self, tenant_id: str) -> Layers:
         """What decides about a tenant's calls. Raises Unavailable where that is not known, or cannot be loaded."""
-        base = self.base
         held = self._tenants.get(tenant_id)
+        if held is not None and held.layers is not None and held.base is self._base:
+            return held.layers
+        return self._layered(tenant_id, held)
+
+    def _layered(self, tenant_id: str, held: _Held | None) -> Layers:
+        base = self.base
         if held is None:
             if not may_own(tenant_id):
                 return base
             raise Unavailable("the policies of this tenant are not at hand")
-        if held.bundle is None:
-            if held.refused is not None:
-                raise Unavailable("the policies of this tenant cannot be loaded")
-            return base
-        layers = held.layers
-        if layers is None or layers.platform is not base.platform or layers.tenant is not held.bundle:
-            layers = held.layers = Layers(base.platform, held.bundle)
-        return layers
+        if held.bundle is None and held.refused is not None:
+            raise Unavailable("the policies of this tenant cannot be loaded")
+        held.layers = base if held.bundle is None else Layers(base.platform, held.bundle)
+        held.base = base
+        return held.layers
 
     def state(self) -> dict[str, Any]:
         """Which bundles are in use and what is wrong, for readiness: nothing in it names a tenant."""
@@ -251,7 +257,7 @@ class BundlesInUse(Policies):
         return bundle
 
     def _use(self, owner: str, held: _Held, bundle: Bundle) -> None:
-        held.bundle = bundle
+        held.bundle, held.layers = bundle, None
         if owner in self._shared:
             platform, default = self._shared[PLATFORM].bundle, self._shared[TENANT_DEFAULT].bundle
             if platform is not None and default is not None:

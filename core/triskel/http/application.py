@@ -1,12 +1,13 @@
 """The ASGI entry: finds the surface, and turns whatever goes wrong into an answer."""
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
 from triskel.errors import InvalidRequest, MethodNotAllowed, NotFound, PlatformError, TriskelError
 from triskel.http import audit, chat, models, policies, policy, readiness, status
 from triskel.http.exchange import ClientGone, Exchange, Receive, Scope, Send
-from triskel.http.faults import reply_error
+from triskel.http.faults import ENDING, reply_error
 from triskel.http.surfaces import Surfaces
 
 _log = logging.getLogger("triskel.http")
@@ -70,6 +71,10 @@ class Application:
                 _log.error("cannot serve", extra={"request_id": exchange.request_id, "reason": error.message})
             if not exchange.started:
                 await reply_error(exchange, error)
+        except asyncio.CancelledError:
+            # By the server, whose grace is over: the call has put its end on record, and this task has nothing left to do.
+            if not exchange.started:
+                await reply_error(exchange, ENDING)
         except Exception:
             # The traceback goes to the log; the caller learns only where to point.
             _log.exception("unexpected error", extra={"request_id": exchange.request_id})

@@ -1,11 +1,13 @@
 """`POST /v1/chat/completions`: https://platform.openai.com/docs/api-reference/chat/create"""
 
+import asyncio
+
 from triskel.errors import TriskelError
 from triskel.gateway import Answer
 from triskel.http.calls import CallMaker, principal_of
 from triskel.http.disconnect import CancelOnDisconnect
 from triskel.http.exchange import ClientGone, Exchange, Header
-from triskel.http.faults import error_event
+from triskel.http.faults import ENDING, error_event
 from triskel.http.surfaces import Surfaces
 from triskel.model.call import Action
 from triskel.model.units import usd
@@ -54,5 +56,9 @@ async def _stream(exchange: Exchange, answer: Answer) -> None:
         await exchange.finish(error_event(error))
     except OSError as error:
         raise ClientGone from error
+    except asyncio.CancelledError:
+        # The client has gone and hears nothing, or the server ends and says so.
+        await exchange.finish(error_event(ENDING))
+        raise
     finally:
         await answer.aclose()

@@ -5,7 +5,7 @@ https://platform.openai.com/docs/guides/error-codes
 
 from typing import Any
 
-from triskel.errors import Fault, InvalidCredential, LimitError, Retry, TriskelError
+from triskel.errors import Fault, InvalidCredential, LimitError, Retry, TriskelError, Unavailable
 from triskel.http.exchange import Exchange, Header, encode_json
 
 _TYPES = {
@@ -14,6 +14,9 @@ _TYPES = {
     Fault.UPSTREAM: "upstream_error",
     Fault.PLATFORM: "server_error",
 }
+
+ENDING = Unavailable("the server is ending; the call was cut off")
+"""What a call is told that was still under way when the server's grace was over."""
 
 
 def error_object(error: TriskelError) -> dict[str, Any]:

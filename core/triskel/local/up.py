@@ -28,6 +28,9 @@ GC_THRESHOLDS = (20_000, 50, 100)
 SHUTDOWN_GRACE_S = 5
 """How long calls under way may take to end after a Ctrl-C."""
 
+CUT_OFF_S = 2
+"""How long those may take that are cut off then."""
+
 
 def up(config_file: Path | None, host: str | None, port: int | None, data_dir: Path, pace: float) -> int:
     """Run with simulated clouds, unless the configuration names deployments of its own. Returns the exit status."""
@@ -153,6 +156,16 @@ class _Server(uvicorn.Server):
                 loop.remove_signal_handler(number)
 
 
+async def _cut_off(calls: set[asyncio.Task[None]]) -> None:
+    """Let calls that the server has given up put their end on record, before what they need is closed."""
+    left = tuple(calls)
+    for call in left:
+        if not call.cancelling():
+            call.cancel()
+    if left:
+        await asyncio.wait(left, timeout=CUT_OFF_S)
+
+
 async def _listen(config: Config, system: System, listener: socket.socket, greeting: str) -> None:
     json_logs.configure(config.log.level, sys.stderr)
     server = _Server(
@@ -177,6 +190,7 @@ async def _listen(config: Config, system: System, listener: socket.socket, greet
     try:
         await server.serve([listener])
     finally:
+        await _cut_off(server.server_state.tasks)
         await system.stop()
     if not server.started:
         raise Unavailable("the server could not be started")

@@ -6,6 +6,7 @@ import json
 import pytest
 from tests.unit.calls import a_call
 from tests.unit.policy.publishing.drafts import NO_LARGE, OPEN, a_document
+from tests.unit.systems import a_stage, chunks, completion
 
 from triskel.errors import ConfigurationInvalid, Conflict, InvalidRequest, NotFound, PolicyDenied, Unavailable
 from triskel.gateway.bundles import BundlesInUse

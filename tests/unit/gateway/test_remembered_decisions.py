@@ -4,11 +4,16 @@ from dataclasses import replace
 
 from tests.unit.calls import a_call, a_principal
 from tests.unit.systems import a_stage, completion
+
 from triskel.errors import PolicyDenied
 from triskel.model.units import EpochMs
 from triskel.policy.bundle import bundle_hash, compile_bundle, load_bundle
-from triskel.policy.cedar.source_text import Source
+from triskel.policy.cedar.source import Source
 from triskel.policy.packs import load_pack, schema_source
+from triskel.policy.verdict import Layers
+from triskel.ports.store import StoredBundle
+from triskel.providers.chat import chat_parts
+from triskel.system import TENANT_DEFAULT
 
 OFFICE_HOURS = """
 @id("hours.open")
@@ -22,9 +27,17 @@ when { context.cost_estimate < 1500 };
 """
 
 
-def use(stage, text: str):
-    document = compile_bundle([Source("test.cedar", text)], schema_source())
-    stage.system.policies.replace(load_pack("platform"), load_bundle(document, bundle_hash(document)))
+async def use(stage, text: str):
+    """Publish a tenant's policies and take them into use."""
+    document = compiled(text)
+    name = bundle_hash(document)
+    await stage.store.put_bundle(StoredBundle(owner=TENANT_DEFAULT, bundle_hash=name, document=document, published_at_ms=0))
+    await stage.store.activate_bundle(TENANT_DEFAULT, name, 1)
+    await stage.system.load_policies()
+
+
+def compiled(text: str) -> bytes:
+    return compile_bundle([Source("test.cedar", text)], schema_source())
 
 
 def call_at(stage, hour: int, **fields):
@@ -40,22 +53,21 @@ async def permitted(stage, call) -> bool:
     return True
 
 
-async def test_the_shipped_policies_are_steady_and_others_need_not_be():
-    stage = await a_stage()
-    assert stage.system.policies.layers("acme").steady
-    use(stage, OFFICE_HOURS)
-    assert not stage.system.policies.layers("acme").steady
+def test_the_shipped_policies_are_steady_and_others_need_not_be():
+    platform, document = load_pack("platform"), compiled(OFFICE_HOURS)
+    assert Layers(platform, load_pack("default")).steady
+    assert not Layers(platform, load_bundle(document, bundle_hash(document))).steady
 
 
 async def test_the_time_is_looked_at_again():
     stage = await a_stage(*[completion()] * 3)
-    use(stage, OFFICE_HOURS)
+    await use(stage, OFFICE_HOURS)
     assert [await permitted(stage, call_at(stage, hour)) for hour in (9, 20, 9, 3, 17)] == [True, False, True, False, True]
 
 
 async def test_the_cost_is_looked_at_again():
     stage = await a_stage(completion())
-    use(stage, CHEAP_ONLY)
+    await use(stage, CHEAP_ONLY)
     body = {"model": "small", "messages": [{"role": "user", "content": "hello"}]}
     costs = [await permitted(stage, call_at(stage, 9, payload={**body, "max_tokens": tokens})) for tokens in (10, 1_000)]
     assert costs == [True, False]
@@ -63,7 +75,7 @@ async def test_the_cost_is_looked_at_again():
 
 async def test_another_principal_is_another_question():
     stage = await a_stage(*[completion()] * 4)
-    use(
+    await use(
         stage,
         '@id("ada.only") permit (principal == Triskel::User::"ada", action == Triskel::Action::"chat", resource);',
     )
@@ -77,7 +89,5 @@ async def test_what_is_found_is_another_question():
     stage = await a_stage(*[completion()] * 4)
     for _ in range(2):
         assert await permitted(stage, call_at(stage, 9))
-        from triskel.providers.chat import chat_parts
-
         body = {"model": "small", "messages": [{"role": "user", "content": "key AKIAQYLPMN5HFIQR7XYA"}]}
         assert not await permitted(stage, replace(call_at(stage, 9), payload=body, parts=chat_parts(body)))

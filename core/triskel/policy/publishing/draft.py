@@ -13,7 +13,6 @@ from typing import NamedTuple
 
 from triskel.errors import ConfigurationInvalid
 from triskel.policy.bundle import compile_bundle
-from triskel.policy.cedar.authoring import format_source
 from triskel.policy.cedar.source import Source
 from triskel.policy.packs import schema_source
 from triskel.policy.publishing.owners import layer_of
@@ -76,6 +75,8 @@ def compile_draft(draft: Draft, owner: str) -> bytes:
 
 def format_draft(draft: Draft) -> dict[str, str]:
     """The policies as Cedar's formatter writes them, by name. Needs `cedarpy`. Raises ConfigurationInvalid."""
+    from triskel.policy.cedar.authoring import format_source  # noqa: PLC0415 publishing only
+
     formatted, faults = {}, []
     for source in draft.sources:
         try:
