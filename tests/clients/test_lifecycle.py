@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 import yaml
-from tests.clients.conftest import Start, make_key
+from tests.clients.conftest import Start
 from tests.clients.simulated import Clouds
 from tests.clients.triskel_process import Reply, Triskel, begin, eventually, run, serve
 
@@ -215,7 +215,7 @@ def is_alive(pid: int) -> bool:
         return False
 
 
-@pytest.mark.parametrize("later_s", [0.0, 0.1, 0.2, 0.4])
+@pytest.mark.parametrize("later_s", [0.0, 0.3])
 def test_an_interrupt_during_the_start(tmp_path: Path, require: Callable[[bool, str], None], later_s: float) -> None:
     """A Ctrl-C while the clouds start ends everything at once, with status 0, in silence, and leaves no cloud behind."""
     require(Path("/proc/self/task").exists(), "/proc")
@@ -319,18 +319,6 @@ def test_a_second_interrupt_ends_at_once(start: Start, clouds: Clouds, tmp_path:
     clouds.wait_for("cancelled")
     verified = run(["audit", "verify", "--data-dir", served.directory], tmp_path)
     assert ", 0 open and 0 abandoned calls" in verified.stdout
-
-
-def test_a_key_that_is_revoked(gateway: Triskel) -> None:
-    """A key that is revoked in the store is refused within seconds, without a restart."""
-    import sqlite3
-
-    key = make_key(gateway.directory, "fired")
-    assert gateway.ask("GET", "/v1/models", key=key).status == 200
-    with sqlite3.connect(gateway.directory / "triskel.db") as database:
-        database.execute("UPDATE api_keys SET revoked_at_ms = 1 WHERE key_id = ?", [key[3:29]])
-    database.close()
-    eventually(lambda: gateway.ask("GET", "/v1/models", key=key).status == 401, "the key to be refused")
 
 
 def test_logs_are_lines_of_json(gateway: Triskel) -> None:

@@ -96,7 +96,7 @@ def _replay(summary: Summary, page: Sequence[Entry], layers: Layers) -> None:
 
 
 async def explain_decision(store: AuditStore, publisher: Publisher, decision_id: str, tenant_id: str | None) -> dict[str, Any]:
-    """Why it was decided so; of one tenant's decisions, or of all. Raises NotFound.
+    """Why it was decided so; of one tenant's decisions and for that tenant, or of all and for an operator. Raises NotFound.
 
     See `policy.publishing.explanation`.
     """
@@ -118,7 +118,9 @@ async def explain_decision(store: AuditStore, publisher: Publisher, decision_id:
                 bundles.append(bundle)
         if len(bundles) == 2:
             layers[pair] = Layers(*bundles)
-    return await asyncio.to_thread(explanation, call, layers, findings, missing=sorted(set(missing)))
+    return await asyncio.to_thread(
+        explanation, call, layers, findings, missing=sorted(set(missing)), for_operator=tenant_id is None
+    )
 
 
 async def _bundle(publisher: Publisher, owners: Sequence[str], name: str) -> Bundle | None:

@@ -5,7 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable
 
 from triskel.errors import InvalidRequest, MethodNotAllowed, NotFound, PlatformError, TriskelError
-from triskel.http import audit, chat, models, policies, policy, readiness, status
+from triskel.http import audit, chat, models, policy, readiness, status
 from triskel.http.exchange import ClientGone, Exchange, Receive, Scope, Send
 from triskel.http.faults import ENDING, reply_error
 from triskel.http.surfaces import Surfaces
@@ -15,18 +15,30 @@ _log = logging.getLogger("triskel.http")
 Handler = Callable[[Surfaces, Exchange], Awaitable[None]]
 Lifespan = Callable[[], Awaitable[None]]
 
+
+def _policies(name: str) -> Handler:
+    """A handler of `http.policies`."""
+
+    async def handler(surfaces: Surfaces, exchange: Exchange) -> None:
+        from triskel.http import policies  # noqa: PLC0415 - no call needs it, and a cold start need not pay for it
+
+        await getattr(policies, name)(surfaces, exchange)
+
+    return handler
+
+
 ROUTES: dict[str, dict[str, Handler]] = {
     "/v1/chat/completions": {"POST": chat.chat_completions},
     "/v1/models": {"GET": models.list_models},
     "/v1/policy/check": {"POST": policy.check_policy},
-    "/v1/policies": {"GET": policies.list_bundles},
-    "/v1/policies/validate": {"POST": policies.validate},
-    "/v1/policies/format": {"POST": policies.format_policies},
-    "/v1/policies/test": {"POST": policies.test},
-    "/v1/policies/diff": {"POST": policies.diff},
-    "/v1/policies/simulate": {"POST": policies.simulate},
-    "/v1/policies/publish": {"POST": policies.publish},
-    "/v1/policies/rollback": {"POST": policies.roll_back},
+    "/v1/policies": {"GET": _policies("list_bundles")},
+    "/v1/policies/validate": {"POST": _policies("validate")},
+    "/v1/policies/format": {"POST": _policies("format_policies")},
+    "/v1/policies/test": {"POST": _policies("test")},
+    "/v1/policies/diff": {"POST": _policies("diff")},
+    "/v1/policies/simulate": {"POST": _policies("simulate")},
+    "/v1/policies/publish": {"POST": _policies("publish")},
+    "/v1/policies/rollback": {"POST": _policies("roll_back")},
     "/v1/audit": {"GET": audit.list_audit},
     "/v1/audit/verify": {"GET": audit.verify_audit},
     "/health": {"GET": status.health},
@@ -37,7 +49,7 @@ ROUTES: dict[str, dict[str, Handler]] = {
 
 PREFIXES: dict[str, dict[str, Handler]] = {
     "/v1/models/": {"GET": models.show_model},
-    "/v1/policies/explain/": {"GET": policies.explain},
+    "/v1/policies/explain/": {"GET": _policies("explain")},
 }
 """Paths that end in a name."""
 

@@ -10,6 +10,7 @@ from typing import Any
 from triskel.model.decision import Decision
 from triskel.model.finding import FindingRecord
 from triskel.policy.bundle import Bundle, origins
+from triskel.policy.cedar.evaluator import Evaluator
 from triskel.policy.cedar.explain import ERRED, AtomExplanation, PolicyExplanation, explain
 from triskel.policy.cedar.policy import Policy
 from triskel.policy.publishing.replay import Recorded, Stage, decide_again, stages
@@ -23,9 +24,17 @@ NOT_KNOWN = "not known"
 
 
 def explanation(
-    call: Recorded, layers: Mapping[str, Layers], findings: Sequence[tuple[str, FindingRecord]], *, missing: Sequence[str] = ()
+    call: Recorded,
+    layers: Mapping[str, Layers],
+    findings: Sequence[tuple[str, FindingRecord]],
+    *,
+    missing: Sequence[str] = (),
+    for_operator: bool = False,
 ) -> dict[str, Any]:
-    """The explanation, as JSON values. `layers` are those that the record names, by hash; `missing` bundles are not kept."""
+    """The explanation, as JSON values. `layers` are those that the record names, by hash; `missing` bundles are not kept.
+
+    An operator is shown every policy whose scope holds the request; a tenant, of the platform's, those that determined it.
+    """
     final = call.output or call.input
     return {
         "decision_id": final.decision_id,
@@ -45,12 +54,12 @@ def explanation(
         "verdict": call.verdict.value,
         "bundle_hash": final.bundle_hash,
         "bundles_missing": list(missing),
-        "stages": [_stage(stage, layers.get(stage.decision.bundle_hash)) for stage in stages(call)],
+        "stages": [_stage(stage, layers.get(stage.decision.bundle_hash), for_operator=for_operator) for stage in stages(call)],
         "findings": [_finding(stage, record) for stage, record in findings],
     }
 
 
-def _stage(stage: Stage, layers: Layers | None) -> dict[str, Any]:
+def _stage(stage: Stage, layers: Layers | None, *, for_operator: bool) -> dict[str, Any]:
     decision = stage.decision
     facts = decision.facts
     told: dict[str, Any] = {
@@ -81,8 +90,8 @@ def _stage(stage: Stage, layers: Layers | None) -> dict[str, Any]:
         told["agrees"] = _agrees(stage, outcome)
     told["entities_match"] = layers.entities_hash(stage.request) == decision.entities_hash
     told["policies"] = [
-        *_policies("platform", layers.platform, stage, decision),
-        *_policies("tenant", layers.tenant, stage, decision),
+        *_policies("platform", layers.platform, stage, whole=for_operator),
+        *_policies("tenant", layers.tenant, stage, whole=True),
     ]
     return told
 
@@ -109,19 +118,17 @@ def _recorded(decision: Decision) -> dict[str, Any]:
     }
 
 
-def _policies(layer: str, bundle: Bundle, stage: Stage, decision: Decision) -> list[dict[str, Any]]:
+def _policies(layer: str, bundle: Bundle, stage: Stage, *, whole: bool) -> list[dict[str, Any]]:
     """The policies whose scope holds the request: the determining ones first, then in the order of the bundle."""
     places = origins(bundle)
-    determining = {*decision.policy_ids, *decision.shadow_policy_ids}
-    found = [
-        (told, policy)
-        for told, policy in zip(explain(bundle.evaluator, stage.request), bundle.evaluator.policies, strict=True)
-        if told.in_scope
-    ]
-    found.sort(key=lambda pair: pair[0].policy_id not in determining)
+    determining = {*stage.decision.policy_ids, *stage.decision.shadow_policy_ids}
+    found = [policy for policy in bundle.evaluator.candidates(stage.request) if whole or policy.id in determining]
+    found = sorted(found, key=lambda policy: policy.id not in determining)[:MAX_POLICIES]
+    # Of these alone: going through all of a large bundle would take seconds.
+    told = explain(Evaluator(bundle.evaluator.schema, found), stage.request)
     return [
-        _policy(layer, told, policy, stage, places, determining=told.policy_id in determining)
-        for told, policy in found[:MAX_POLICIES]
+        _policy(layer, each, policy, stage, places, determining=policy.id in determining)
+        for each, policy in zip(told, found, strict=True)
     ]
 
 

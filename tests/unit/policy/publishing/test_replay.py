@@ -167,3 +167,14 @@ def test_without_its_bundles_the_record_stands_alone():
     told = explanation(a_call(layers), {}, [], missing=["abc"])
     assert told["bundles_missing"] == ["abc"]
     assert (told["stages"][0]["replayed"], told["stages"][0]["recorded"]["verdict"]) == (None, "allow")
+
+
+def test_a_tenant_sees_of_the_platforms_policies_only_what_decided_its_call():
+    """They may speak of other tenants; an operator sees them all."""
+    layers = layers_of(files(REDACTING))
+    shown = {}
+    for operator in (False, True):
+        (stage,) = explanation(a_call(layers), {layers.bundle_hash: layers}, [], for_operator=operator)["stages"]
+        shown[operator] = [policy["id"] for policy in stage["policies"] if policy["layer"] == "platform"]
+    assert shown[False] == ["platform.open"]
+    assert {"platform.open", "platform.no-secrets-out"} < set(shown[True])
