@@ -105,8 +105,8 @@ def de_tax_id(s: Random) -> str:
 def fr_nir(s: Random) -> str:
     """97 less the number modulo 97."""
     year, month, _ = day(s)
-    number = f"{s.choice('12')}{year % 100:02}{month:02}{s.randint(1, 95):02}{s.randint(1, 999):03}{s.randint(1, 999):03}"
-    number = number.replace(number[5:7], "75") if number[5:7] in {"20", "96"} else number
+    department = s.choice([n for n in range(1, 96) if n != 20])
+    number = f"{s.choice('12')}{year % 100:02}{month:02}{department:02}{s.randint(1, 999):03}{s.randint(1, 999):03}"
     return grouped(f"{number}{97 - int(number) % 97:02}", 1, 2, 2, 2, 3, 3, 2, by=s.choice([" ", ""]))
 
 
@@ -297,7 +297,7 @@ def cn_resident_id(s: Random) -> str:
 
 def cl_rut(s: Random) -> str:
     """Weights 2 to 7 from the right, modulo 11, ten written K."""
-    number = str(s.randint(6, 25)) .zfill(2) + some(s, 6)
+    number = f"{s.randint(6, 25):02}" + some(s, 6)
     check = -weighted(number, (3, 2, 7, 6, 5, 4, 3, 2)) % 11
     return f"{int(number[:2])}.{number[2:5]}.{number[5:]}-{'K' if check == 10 else check}"
 
@@ -372,7 +372,7 @@ CHECKED: dict[str, Maker] = {
     maker.__name__: maker
     for maker in (
         us_npi, us_dea_number, vehicle_vin, ca_sin, uk_nhs_number, de_tax_id, fr_nir, es_dni, it_codice_fiscale, nl_bsn,
-        be_national_number, pl_pesel, se_personnummer, fi_hetu, no_fodselsnummer, ie_pps, ch_ahv, in_aadhaar, in_gstin, sg_nric,
+        be_national_number, pl_pesel, se_personnummer, fi_hetu, no_fodselsnummer, ch_ahv, in_aadhaar, in_gstin, sg_nric,
         br_cpf, br_cnpj, au_tfn, au_abn, za_identity_number, cn_resident_id, cl_rut, ar_cuit, tr_tckn, imei,
         credit_card, iban, us_aba_routing, mx_clabe,
     )
@@ -380,6 +380,6 @@ CHECKED: dict[str, Maker] = {
 """Those whose last character is a check, so that a slip makes them worthless."""
 
 UNCHECKED: dict[str, Maker] = {
-    maker.__name__: maker for maker in (us_ssn, us_itin, us_mbi, uk_nino, in_pan, id_nik, au_medicare)
+    maker.__name__: maker for maker in (us_ssn, us_itin, us_mbi, uk_nino, in_pan, id_nik, ie_pps, au_medicare)
 }
 """Those that have no check, or not at their end."""

@@ -20,9 +20,9 @@ from triskel.audit.writer import AuditWriter
 from triskel.config import BudgetConfig, Config, DeploymentConfig, IssuerConfig
 from triskel.errors import Unavailable
 from triskel.gateway import Gates
-from triskel.gateway.authoring import Authoring
-from triskel.gateway.bundles import BundlesInUse, PreparedGateway
-from triskel.gateway.publishing import Publisher
+from triskel.control.authoring import Authoring
+from triskel.control.bundles import BundlesInUse, PreparedGateway
+from triskel.control.publishing import Publisher
 from triskel.http.application import Application
 from triskel.http.surfaces import Check, Surfaces
 from triskel.identity.api_keys import ApiKeys

@@ -208,7 +208,7 @@ ROW = "entry_no, tenant_id, shard, seq, audit_id, kind, at_ms, body, prev_hash, 
 @pytest.mark.parametrize(
     ("statements", "kind"),
     [
-        (["UPDATE audit_entries SET body = replace(CAST(body AS TEXT), 'ana', 'eve') WHERE seq = 4"], "changed"),
+        (["UPDATE audit_entries SET body = CAST(replace(CAST(body AS TEXT), 'ana', 'eve') AS BLOB) WHERE seq = 4"], "changed"),
         (["UPDATE audit_entries SET at_ms = at_ms - 1 WHERE seq = 4"], "changed"),
         (["UPDATE audit_entries SET audit_id = 'aud_x' WHERE seq = 8"], "changed"),
         (["UPDATE audit_entries SET kind = 'abandoned' WHERE seq = 1"], "changed"),

@@ -19,8 +19,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from triskel.control.records import explain_decision, replay_tenant
 from triskel.errors import ConfigurationInvalid, Conflict, InvalidRequest, NotFound, PolicyDenied, Unavailable
-from triskel.gateway.records import explain_decision, replay_tenant
 from triskel.http.calls import CallMaker, principal_of
 from triskel.http.exchange import Exchange, encode_json
 from triskel.http.faults import error_object

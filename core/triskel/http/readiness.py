@@ -7,8 +7,9 @@ import asyncio
 
 from triskel.errors import TriskelError
 from triskel.http.exchange import Exchange, encode_json
-from triskel.http.status import CHECK_TIMEOUT_S
 from triskel.http.surfaces import Check, Surfaces
+
+CHECK_TIMEOUT_S = 2.0
 
 
 async def ready(surfaces: Surfaces, exchange: Exchange) -> None:

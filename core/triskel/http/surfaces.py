@@ -4,10 +4,10 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 from triskel.audit.sequencer import Sequencer
+from triskel.control.authoring import Authoring
+from triskel.control.bundles import BundlesInUse
+from triskel.control.publishing import Publisher
 from triskel.gateway import Gateway
-from triskel.gateway.authoring import Authoring
-from triskel.gateway.bundles import BundlesInUse
-from triskel.gateway.publishing import Publisher
 from triskel.identity.authenticate import Authenticator
 from triskel.inference import Inference
 from triskel.model.audit import Verification

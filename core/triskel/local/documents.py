@@ -4,14 +4,14 @@ from collections.abc import Hashable
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
 from triskel.config import Config
 from triskel.errors import ConfigurationInvalid
+from triskel.policy.cedar.source import Source
+from triskel.policy.publishing.limited_yaml import read_yaml
 
 MAX_BYTES = 4 * 1024 * 1024
-MAX_DEPTH = 20
 
 
 def read_config(path: Path) -> Config:
@@ -29,7 +29,7 @@ def read_config(path: Path) -> Config:
 
 def parse_config(text: str, source: str) -> Config:
     """The configuration in `text`; `source` is how faults name it."""
-    document = _load(text, source)
+    document, _ = read_yaml(Source(source, text))
     if document is None:
         document = {}
     if not isinstance(document, dict):
@@ -39,41 +39,6 @@ def parse_config(text: str, source: str) -> Config:
     except ValidationError as error:
         faults = tuple(f"{_field(fault['loc'])}: {_reason(fault['msg'])}" for fault in error.errors(include_input=False))
         raise ConfigurationInvalid(f"{source}: {len(faults)} fault{'s' if len(faults) > 1 else ''}", faults=faults) from None
-
-
-def _load(text: str, source: str) -> object:
-    """YAML without aliases, which can make a small file huge, and without deep nesting."""
-    depth = 0
-    try:
-        for event in yaml.parse(text, Loader=yaml.SafeLoader):
-            line = event.start_mark.line + 1 if event.start_mark else 0
-            if isinstance(event, yaml.AliasEvent):
-                raise ConfigurationInvalid(f"{source}: line {line}: aliases are not allowed")
-            depth += isinstance(event, yaml.CollectionStartEvent)
-            depth -= isinstance(event, yaml.CollectionEndEvent)
-            if depth > MAX_DEPTH:
-                raise ConfigurationInvalid(f"{source}: line {line}: nested more than {MAX_DEPTH} levels deep")
-        return yaml.load(text, _Loader)  # noqa: S506 - a SafeLoader
-    except yaml.MarkedYAMLError as error:
-        place = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
-        raise ConfigurationInvalid(f"{source}: {place}{error.problem or 'this is not YAML'}") from None
-    except (yaml.YAMLError, RecursionError, ValueError):
-        raise ConfigurationInvalid(f"{source}: this is not YAML") from None
-
-
-class _Loader(yaml.SafeLoader):
-    """Refuses a key that is given twice: of two values for one setting neither is meant."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        """The mapping of `node`."""
-        seen: set[str] = set()
-        for key, _ in node.value:
-            if not isinstance(key, yaml.ScalarNode):
-                raise yaml.constructor.ConstructorError(None, None, "a key must be a word", key.start_mark)
-            if key.value in seen:
-                raise yaml.constructor.ConstructorError(None, None, f"`{key.value}` is given twice", key.start_mark)
-            seen.add(key.value)
-        return super().construct_mapping(node, deep)
 
 
 def _field(location: tuple[int | str, ...]) -> str:

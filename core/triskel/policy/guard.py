@@ -6,13 +6,12 @@ Its one rule: when in doubt, no. A scan that could not be finished denies, and s
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from typing import Protocol
 
-from triskel.errors import Unavailable
 from triskel.model.call import Call, CallKind, Part, Surface
 from triskel.model.decision import Decision, Verdict
 from triskel.model.finding import NO_FACTS, Facts, Finding, FindingRecord
 from triskel.model.units import MicroUsd, Tokens
-from triskel.policy.bundle import Bundle
 from triskel.policy.cedar.request import Request
 from triskel.policy.json_text import redact_json
 from triskel.policy.output import OutputGate
@@ -52,32 +51,11 @@ class Inspection:
 NOTHING_INSPECTED = Inspection()
 
 
-class Policies:
-    """The bundles in use. Replaced whole, between two calls and never during one."""
-
-    def __init__(self) -> None:
-        self._default: Layers | None = None
-        self._of_tenant: Mapping[str, Layers] = {}
-
-    @property
-    def loaded(self) -> bool:
-        """Whether there is anything to decide by."""
-        return self._default is not None
-
-    def replace(self, platform: Bundle, default: Bundle, tenants: Mapping[str, Bundle] | None = None) -> None:
-        """Take these into use: the platform's, that of tenants without their own, and the others by tenant.
-
-        Raises ConfigurationInvalid where a bundle is for another layer; then nothing changes.
-        """
-        of_tenant = {tenant_id: Layers(platform, bundle) for tenant_id, bundle in (tenants or {}).items()}
-        self._default, self._of_tenant = Layers(platform, default), of_tenant
+class Policies(Protocol):
+    """The bundles in use."""
 
     def layers(self, tenant_id: str) -> Layers:
-        """What decides about a tenant's calls. Raises Unavailable before anything was loaded."""
-        layers = self._of_tenant.get(tenant_id, self._default)
-        if layers is None:
-            raise Unavailable("no policy bundle is in use")
-        return layers
+        """What decides about a tenant's calls. Raises Unavailable where that is not known."""
 
 
 class Guard:
@@ -152,8 +130,11 @@ class Guard:
     def output(self, call: Call, decision: Decision) -> OutputGate:
         """The gate that the reply to `call` must pass."""
 
+        # A stream ends under the policies under which it began, whatever is published meanwhile.
+        layers = self._policies.layers(call.principal.tenant_id)
+
         def decide(facts: Facts, incomplete: str) -> Decision:
-            return self._decide(call, OUTPUT, facts, incomplete, decision_id=decision.decision_id)
+            return self._decide(call, OUTPUT, facts, incomplete, decision_id=decision.decision_id, layers=layers)
 
         return OutputGate(self._scanner, decision, decide, self.record, self._salt)
 
@@ -183,15 +164,17 @@ class Guard:
         *,
         quote: Quote | None = None,
         decision_id: str | None = None,
+        layers: Layers | None = None,
     ) -> Decision:
-        layers = self._policies.layers(call.principal.tenant_id)
+        layers = layers or self._policies.layers(call.principal.tenant_id)
         known = quote or _NO_QUOTE
         key = (call.principal, call.action, call.target, call.surface, stage, facts, known.clouds)
         found: tuple[Outcome, str] | None = layers.remembered.get(key)
         if found is None:
             request = self._request(call, self._context(call, stage, facts, known))
             found = layers.evaluate(request), layers.entities_hash(request)
-            if layers.steady:
+            # What erred may have erred over something that the next call has not.
+            if layers.steady and not found[0].errors:
                 layers.remember(key, found)
         outcome, entities_hash = found
         decision = layers.proof(decision_id or self._ids.new("dec"), entities_hash, outcome, facts)

@@ -21,6 +21,9 @@ MAX_PARTS = 20_000
 _DIGITS_WORTH_SCANNING = 10_000_000
 """Numbers of eight digits and more can be a card, a national id or a phone."""
 
+_MOST = {"max_tokens": 10**9, "max_completion_tokens": 10**9, "n": 128}
+"""The largest values of numbers that the cost is reckoned from. OpenAI allows 128 answers; no model gives 10^9 tokens."""
+
 _ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
 _TYPES = frozenset(
     {"text", "image_url", "input_audio", "file", "function", "refusal", "json_object", "json_schema", "object", "string"}
@@ -54,10 +57,10 @@ def check_chat(body: Any) -> Mapping[str, Any]:
     _expect(body, "stream", bool, "true or false")
     _expect(body, "stream_options", dict, "an object")
     _expect(body, "tools", list, "a list of tools")
-    for name in ("max_tokens", "max_completion_tokens", "n"):
-        value = _expect(body, name, int, "a positive integer")
-        if value is not None and (isinstance(value, bool) or value < 1):
-            raise InvalidRequest(f"`{name}` must be a positive integer", field=name)
+    for name, most in _MOST.items():
+        value = _expect(body, name, int, f"a whole number from 1 to {most}")
+        if value is not None and (isinstance(value, bool) or not 1 <= value <= most):
+            raise InvalidRequest(f"`{name}` must be a whole number from 1 to {most}", field=name)
     return body
 
 

@@ -9,8 +9,8 @@ from tests.unit.policy.publishing.drafts import NO_LARGE, OPEN, a_document
 from tests.unit.systems import a_stage, chunks, completion
 
 from triskel.errors import ConfigurationInvalid, Conflict, InvalidRequest, NotFound, PolicyDenied, Unavailable
-from triskel.gateway.bundles import BundlesInUse
-from triskel.gateway.publishing import Publisher, kept_document
+from triskel.control.bundles import BundlesInUse
+from triskel.control.publishing import Publisher, kept_document
 from triskel.policy.bundle import bundle_hash
 from triskel.policy.packs import pack_document
 from triskel.ports.store import StoredBundle

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from tests.unit.calls import a_call, a_principal
-from tests.unit.systems import a_stage, completion
+from tests.unit.systems import a_stage, completion, deployment
 
 from triskel.errors import PolicyDenied
 from triskel.model.units import EpochMs
@@ -83,6 +83,15 @@ async def test_another_principal_is_another_question():
         assert await permitted(stage, call_at(stage, 9))
         assert not await permitted(stage, call_at(stage, 9, principal=a_principal(principal_id="eve")))
         assert not await permitted(stage, replace(call_at(stage, 9), principal=a_principal(kind="service")))
+
+
+async def test_a_request_that_cannot_be_judged_is_forgotten():
+    """An estimate too large for Cedar's numbers denies its own call and no other."""
+    body = {"model": "small", "messages": [{"role": "user", "content": "hello"}], "max_tokens": 10**18}
+    config = {"deployments": [deployment(max_output=10**18, context_window=10**19, price={"input": 9_000, "output": 9_000})]}
+    stage = await a_stage(completion(), config=config)
+    assert not await permitted(stage, call_at(stage, 9, payload=body))
+    assert await permitted(stage, call_at(stage, 9, payload={**body, "max_tokens": 10}))
 
 
 async def test_what_is_found_is_another_question():

@@ -9,7 +9,7 @@ from tests.unit.policy.publishing.drafts import NO_LARGE, OPEN, OPERATED, a_docu
 from tests.unit.systems import a_key, a_stage, completion
 
 from triskel.errors import ConfigurationInvalid
-from triskel.gateway.authoring import Authoring
+from triskel.control.authoring import Authoring
 from triskel.model.principal import PrincipalKind
 from triskel.policy.bundle import bundle_hash
 from triskel.policy.publishing.draft import read_draft

@@ -32,6 +32,8 @@ def chat(**fields):
         (chat(max_tokens=True), "max_tokens"),
         (chat(max_completion_tokens="9"), "max_completion_tokens"),
         (chat(n=1.5), "n"),
+        (chat(n=129), "n"),
+        (chat(max_tokens=10**30), "max_tokens"),
     ],
 )
 def test_a_body_that_cannot_be_worked_with_names_its_field(body, field):

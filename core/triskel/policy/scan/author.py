@@ -2,7 +2,7 @@ r"""Detector files as people write them, turned into a pack.
 
 One rule: a file says everything about its detectors, and nothing is added here but spelling: `\s` is the four white bytes
 that all engines agree on, `<<name>>` is a macro of the file, and a gate that is not given is the expression itself, an open
-end taken at its least, or of a phrase the words that it needs.
+end taken at its least, or one gate for all numbers without marks.
 """
 
 import re
@@ -16,12 +16,15 @@ from triskel.model.call import Surface
 from triskel.model.finding import Category
 from triskel.policy.scan.detector import Detector, LookAhead, Pack, Pattern, sealed
 from triskel.policy.scan.lint import faults_of
-from triskel.policy.scan.literals import gates_from
 
 _FIELDS = {
     "id", "type", "category", "patterns", "confidence", "context", "context_confidence", "validator", "surfaces", "look_ahead",
     "tail", "risk", "silent", "source", "examples",
 }  # fmt: skip
+NUMBER_GATE = r"\b[0-9]{7,19}\b"
+_PLAIN_NUMBER = re.compile(
+    r"\\b(?:\[[1-9](?:-[1-9])?\]|\[0-9\](?:\{\d+(?:,\d+)?\})?|\[[0-9-]{3}\]|[0-9])*\[0-9\]\{(?:[7-9]|1\d)(?:,1\d|,[89])?\}\\b"
+)
 _LAST_REPEAT = re.compile(r"(\{[1-9]\d*),\d+\}(\)?)$")
 
 
@@ -95,13 +98,10 @@ def _detector(entry: Mapping[str, Any], document: Mapping[str, Any]) -> Detector
 def _pattern(entry: str | Mapping[str, Any], macros: Mapping[str, str], look_ahead: LookAhead) -> Pattern:
     given: Mapping[str, Any] = {"regex": entry} if isinstance(entry, str) else entry
     regex, phrased = spelled(given["regex"], macros), look_ahead is LookAhead.PHRASE
-    gates = [spelled(given["gate"], macros)] if "gate" in given else gates_from(regex) if phrased else []
-    gates = gates or [gate_of(regex)]
     whole = given.get("whole", False)
     return Pattern(
         regex=regex,
-        gate=gates[0],
-        also=gates[1] if len(gates) > 1 else "",
+        gate="" if whole else spelled(given["gate"], macros) if "gate" in given else gate_of(regex),
         group=1 if has_group(regex) else 0,
         reads_back=given.get("reads_back", phrased and not whole),
         whole=whole,
@@ -153,5 +153,9 @@ def spelled(regex: str, macros: Mapping[str, str]) -> str:
 
 
 def gate_of(regex: str) -> str:
-    """A cheaper expression that matches wherever this one does: its last repeat at its least, so that it ends once."""
-    return _LAST_REPEAT.sub(r"\1}\2", regex)
+    """A cheaper expression that matches wherever this one does.
+
+    An open end is taken at its least, so that it ends once; numbers without marks share a gate, for engines slow down with
+    the count of gates.
+    """
+    return NUMBER_GATE if _PLAIN_NUMBER.fullmatch(regex) else _LAST_REPEAT.sub(r"\1}\2", regex)

@@ -11,24 +11,24 @@ from typing import Any
 from triskel.errors import ConfigurationInvalid
 from triskel.policy.scan.author import data_folder, write_pack
 from triskel.policy.scan.detector import Pack, canonical
-from triskel.policy.scan.gates import engine_names, numbers
+from triskel.policy.scan.gates import ENGINES, NAMES, numbers
 from triskel.policy.scan.pack import PACK_FILE, database_file, default_folder, enclosed
 
 
 def compile_databases(pack: Pack) -> dict[str, bytes]:
     """The serialised Hyperscan database of every engine of a pack. Takes some seconds."""
-    return {name: _compiled(numbers(pack, name)) for name in engine_names(pack)}
+    return {name: _compiled(numbers(pack, name), once=name == NAMES) for name in ENGINES}
 
 
-def _compiled(gates: dict[tuple[str, bool], int]) -> bytes:
+def _compiled(gates: dict[str, int], *, once: bool) -> bytes:
     import hyperscan  # noqa: PLC0415  only the builder needs the compiler
 
     database: Any = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK)
     database.compile(
-        expressions=[gate.encode("ascii") for gate, _ in gates],
+        expressions=[gate.encode("ascii") for gate in gates],
         ids=list(gates.values()),
         elements=len(gates),
-        flags=[hyperscan.HS_FLAG_SINGLEMATCH if once else 0 for _, once in gates],
+        flags=[hyperscan.HS_FLAG_SINGLEMATCH if once else 0] * len(gates),
     )
     serialised: bytes = hyperscan.dumpb(database)
     return serialised

@@ -31,15 +31,13 @@ class LookAhead(StrEnum):
 class Pattern:
     """A regular expression in the subset that RE2, Hyperscan and `re` read alike, over Latin-1 bytes.
 
-    `gate` is a cheaper expression that matches inside every segment in which `regex` matches; `also`, if given, is another,
-    which must match near by too. `group` is 1 where the value is the first group of `regex`. `reads_back`: the value's key
-    stands before it, maybe in an earlier segment. `whole`: the value is a whole short paragraph, and only the validator
-    judges it.
+    `gate` is a cheaper expression that matches inside every segment in which `regex` matches. `group` is 1 where the value is
+    the first group of `regex`. `reads_back`: the value's key stands before it, maybe in an earlier segment. `whole`: the
+    value is a whole short paragraph, and only the validator judges it; there is no gate then.
     """
 
     regex: str
     gate: str
-    also: str = ""
     group: int = 0
     reads_back: bool = False
     whole: bool = False

@@ -6,7 +6,7 @@ the same fold with a single step.
 
 from typing import NamedTuple
 
-from triskel.policy.scan.gates import GATE_BITS, GATE_MASK, Gate, gates_in
+from triskel.policy.scan.gates import GATE_BITS, GATE_MASK, Gate
 from triskel.policy.scan.rules import Book, Match, Rule, matches_of, settle
 from triskel.policy.scan.segments import (
     BLOCK_CAP_CHARS,
@@ -35,12 +35,17 @@ def hits_behind(gate: Gate, data: bytes, start: int, end: int) -> list[int]:
 
 
 class Reader(NamedTuple):
-    """What a surface is read with: its rules, and the engines over values, context words and phrases."""
+    """What a surface is read with: its rules, the engines over values and context words, and those over phrases with rules."""
 
     book: Book
     values: Gate
     names: Gate
-    phrases: Gate | None
+    shelves: tuple[tuple[Gate, dict[int, tuple[Rule, ...]]], ...]
+
+    @property
+    def phrased(self) -> bool:
+        """Whether the surface is searched for phrases at all."""
+        return bool(self.shelves or self.book.whole)
 
 
 class ValueFold:
@@ -214,11 +219,11 @@ def _clusters(matches: list[Match]) -> list[tuple[int, int]]:
 class PhraseFold:
     """Finds phrases, paragraph by paragraph. A phrase belongs to the paragraph in which it ends."""
 
-    __slots__ = ("_book", "_gate", "position")
+    __slots__ = ("_shelves", "_whole", "position")
 
-    def __init__(self, book: Book, gate: Gate) -> None:
-        self._book = book.phrases
-        self._gate = gate
+    def __init__(self, reader: Reader) -> None:
+        self._shelves = reader.shelves
+        self._whole = reader.book.whole
         self.position = 0
 
     def advance(self, data: bytes, *, final: bool) -> list[Match]:
@@ -228,9 +233,14 @@ class PhraseFold:
             return []
         first, self.position = self.position, end
         low = max(0, first - LOOK_BACK_CHARS)
-        raw = self._gate.hits(data[low:end])
-        hits = sorted([hit + (low << GATE_BITS) for hit in raw if hit & GATE_MASK in self._book])
-        return self._matches(data, first, end, hits, gates_in(raw)) if hits else []
+        window = data[low:end] if low or end < len(data) else data
+        hits: list[tuple[int, tuple[Rule, ...]]] = []
+        for gate, book in self._shelves:
+            for hit in gate.hits(window):
+                rules = book.get(hit & GATE_MASK)
+                if rules is not None:
+                    hits.append(((hit >> GATE_BITS) + low, rules))
+        return self._phrases(data, first, end, hits) if hits or self._whole else []
 
     def _reach(self, data: bytes) -> int:
         reach = self.position
@@ -238,19 +248,23 @@ class PhraseFold:
             reach = end
         return reach
 
-    def _matches(self, data: bytes, start: int, limit: int, hits: list[int], present: set[int]) -> list[Match]:
+    def _phrases(self, data: bytes, start: int, limit: int, hits: list[tuple[int, tuple[Rule, ...]]]) -> list[Match]:
         out: list[Match] = []
         index = 0
-        while index < len(hits):
+        hits.sort(key=_place)
+        while index < len(hits) or (self._whole and start < limit):
             end = phrase_end(data, start)
             end = limit if end < 0 else min(end, limit)
-            wanted: dict[Rule, None] = {}
-            while index < len(hits) and hits[index] >> GATE_BITS <= end:
-                if hits[index] >> GATE_BITS > start:
-                    wanted.update(dict.fromkeys(self._book[hits[index] & GATE_MASK]))
+            wanted = dict.fromkeys(self._whole)
+            while index < len(hits) and hits[index][0] <= end:
+                if hits[index][0] > start:
+                    wanted.update(dict.fromkeys(hits[index][1]))
                 index += 1
             for rule in wanted:
-                if rule.needs < 0 or rule.needs in present:
-                    out += rule.matches(data, start, end, more=False)
+                out += rule.matches(data, start, end, more=False)
             start = end
         return out
+
+
+def _place(hit: tuple[int, tuple[Rule, ...]]) -> int:
+    return hit[0]

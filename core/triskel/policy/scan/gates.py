@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
 from triskel.errors import ConfigurationInvalid
-from triskel.policy.scan.detector import LookAhead, Pack
+from triskel.model.call import Surface
+from triskel.policy.scan.detector import Detector, LookAhead, Pack
 
 GATE_BITS = 12
 """A hit is `end << GATE_BITS | gate`: integers sort fast."""
@@ -44,27 +45,33 @@ def hit_limit(length: int) -> int:
     return max(10_000, length // 4)
 
 
-def engine_names(pack: Pack) -> list[str]:
-    """Every engine that a pack needs: those two, and one for the phrases of each surface that has any."""
-    phrased = {surface for d in pack.detectors if d.look_ahead is LookAhead.PHRASE for surface in d.surfaces}
-    return [VALUES, NAMES, *sorted(phrased)]
+PHRASES = "phrases"
+"""The engine over phrases."""
+
+ARGUMENTS = "arguments"
+"""The engine over phrases that only tool arguments are searched for."""
+
+ENGINES = (VALUES, NAMES, PHRASES, ARGUMENTS)
 
 
-def numbers(pack: Pack, engine: str) -> dict[tuple[str, bool], int]:
-    """An engine's gates, each with its number; with True where it is enough to know that the gate hits at all.
+def engine_of(detector: Detector) -> str:
+    """The engine that holds a detector's gates."""
+    if detector.look_ahead is not LookAhead.PHRASE:
+        return VALUES
+    return ARGUMENTS if set(detector.surfaces) == {Surface.TOOL_ARGUMENT} else PHRASES
+
+
+def numbers(pack: Pack, engine: str) -> dict[str, int]:
+    """An engine's gates, each with its number.
 
     Raises:
         ConfigurationInvalid: there are more than a hit can number.
     """
-    gates: set[tuple[str, bool]] = set()
-    for detector in pack.detectors:
-        phrased = detector.look_ahead is LookAhead.PHRASE
-        if engine == NAMES:
-            gates |= {(detector.context_gate, True)} if detector.context_gate else set()
-        elif phrased if engine != VALUES else not phrased:
-            if engine == VALUES or engine in detector.surfaces:
-                gates |= {(pattern.gate, False) for pattern in detector.patterns}
-                gates |= {(pattern.also, True) for pattern in detector.patterns if pattern.also}
+    if engine == NAMES:
+        gates = {detector.context_gate for detector in pack.detectors} - {""}
+    else:
+        gates = {pattern.gate for detector in pack.detectors if engine_of(detector) == engine for pattern in detector.patterns}
+        gates.discard("")
     if len(gates) > GATE_MASK:
         raise ConfigurationInvalid("the detector pack has too many patterns")
     return {gate: number for number, gate in enumerate(sorted(gates))}
@@ -126,29 +133,33 @@ def gates_in(hits: list[int]) -> set[int]:
 
 
 class Re2Gate:
-    """The same on RE2, where no Hyperscan database for this machine is at hand: slower, never different."""
+    """The same on RE2, where no Hyperscan database for this machine is at hand: slower, never different.
+
+    `once`: the first hit of a gate is enough.
+    """
 
     __slots__ = ("_filter", "_once", "_searches")
 
-    def __init__(self, gates: Iterable[tuple[str, bool]]) -> None:
+    def __init__(self, gates: Iterable[str], *, once: bool) -> None:
         import re2  # noqa: PLC0415  a native library; a process that never scans does not load it
 
         options = re2_options()
         self._filter = re2.Filter()
-        self._once: list[bool] = []
-        for gate, once in gates:
+        self._once = once
+        count = 0
+        for gate in gates:
             self._filter.Add(gate.encode("ascii"), options)
-            self._once.append(once)
-        if self._once:
+            count += 1
+        if count:
             self._filter.Compile()
-        self._searches = [self._filter.re(index).search for index in range(len(self._once))]
+        self._searches = [self._filter.re(index).search for index in range(count)]
 
     def hits(self, data: bytes) -> list[int]:
         """See `Gate`."""
         found: list[int] = []
         limit = hit_limit(len(data)) + 10_000
         for gate in self._filter.Match(data, True) if self._searches else ():
-            collect(self._searches[gate], gate, data, found, limit, once=self._once[gate])
+            collect(self._searches[gate], gate, data, found, limit, once=self._once)
         return found
 
 
@@ -166,7 +177,7 @@ class Re2Engines:
         """See `Engines`."""
         made = self._made.get(engine)
         if made is None:
-            made = self._made[engine] = Re2Gate(numbers(self._pack, engine))
+            made = self._made[engine] = Re2Gate(numbers(self._pack, engine), once=engine == NAMES)
         return made
 
 

@@ -22,8 +22,7 @@ _SHORTHANDS = {codes.CATEGORY_DIGIT, codes.CATEGORY_NOT_DIGIT, codes.CATEGORY_WO
 def faults_of(detector: Detector) -> list[str]:
     """What is wrong with a detector, one line each; empty if nothing is."""
     faults = [f"{detector.id}: {fault}" for pattern in detector.patterns for fault in _pattern_faults(pattern, detector)]
-    faults += [f"{detector.id}: gate: {fault}" for pattern in detector.patterns for fault in expression_faults(pattern.gate)]
-    faults += [f"{detector.id}: second gate: {fault}" for p in detector.patterns if p.also for fault in expression_faults(p.also)]
+    faults += [f"{detector.id}: gate: {fault}" for p in detector.patterns if p.gate for fault in expression_faults(p.gate)]
     if detector.validator and detector.validator not in VALIDATORS:
         faults.append(f"{detector.id}: no validator `{detector.validator}`")
     if not detector.source:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from triskel.errors import ConfigurationInvalid
 from triskel.policy.scan.detector import Pack, read_pack
-from triskel.policy.scan.gates import NAMES, Engines, Gate, HyperscanGate, Re2Engines, engine_names
+from triskel.policy.scan.gates import ENGINES, NAMES, Engines, Gate, HyperscanGate, Re2Engines
 
 PACK_FILE = "pack.json"
 _MAGIC = b"triskel-hyperscan-1\n"
@@ -118,6 +118,6 @@ def opened(content: bytes, pack: Pack) -> tuple[dict[str, bytes] | None, str]:
         name, _, length = part.partition("=")
         serialised[name] = body[position : position + int(length)]
         position += int(length)
-    if set(serialised) != set(engine_names(pack)):
+    if set(serialised) != set(ENGINES):
         return None, "it lacks an engine"
     return serialised, ""

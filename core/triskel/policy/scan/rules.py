@@ -5,12 +5,12 @@ One rule: whether there is a match, and where, depends on one segment and the lo
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from triskel.model.call import Surface
 from triskel.model.finding import Category
 from triskel.policy.scan.detector import Detector, LookAhead, Pack, Pattern
-from triskel.policy.scan.gates import NAMES, VALUES, Gate, gates_in, numbers
+from triskel.policy.scan.gates import ARGUMENTS, NAMES, PHRASES, VALUES, Gate, engine_of, gates_in, numbers
 from triskel.policy.scan.segments import LOOK_BACK_CHARS
 from triskel.policy.scan.validators import VALIDATORS
 
@@ -20,8 +20,10 @@ CONTEXT_CHARS = 80
 WHOLE_CHARS = 512
 """A longer paragraph is not judged as a whole."""
 
-Compile = Callable[[bytes], Any]
-Search = Callable[..., Any]
+Spans = Sequence[tuple[int, int]]
+Find = Callable[[bytes, int], Spans | None]
+"""Finds the first match at or behind a position: the span of all of it, then of its groups."""
+Compile = Callable[[bytes], Find]
 
 
 class Match(NamedTuple):
@@ -38,11 +40,11 @@ class Rule:
     """One pattern of a detector on one surface."""
 
     __slots__ = (
-        "_compile", "_regex", "_word_groups", "_words", "category", "confidence", "context_confidence", "group", "id", "needs", "reads_back",
-        "risk", "search", "silent", "tail", "type", "validate", "validator", "whole",
+        "_compile", "_regex", "_word_groups", "_words", "category", "confidence", "context_confidence", "find", "group", "id", "named_by", "reads_back",
+        "risk", "silent", "tail", "type", "validate", "validator", "whole",
     )  # fmt: skip
 
-    def __init__(self, detector: Detector, pattern: Pattern, scale: int, needs: int, compile_: Compile) -> None:
+    def __init__(self, detector: Detector, pattern: Pattern, scale: int, named_by: int, compile_: Compile) -> None:
         self.id = detector.id
         self.type = detector.type
         self.category = detector.category
@@ -58,15 +60,15 @@ class Rule:
         self.tail = re.compile(f"[{detector.tail}]*".encode("ascii")).match if detector.tail else None
         self._regex = pattern.regex.encode("ascii")
         self._compile = compile_
-        self.needs = needs
+        self.named_by = named_by
         self._words = frozenset(word.encode("latin-1") for word in detector.context if " " not in word)
         self._word_groups = tuple(f" {word} ".encode("latin-1") for word in detector.context if " " in word)
-        self.search: Search = self._search_first
+        self.find: Find = self._find_first
 
-    def _search_first(self, window: bytes, position: int) -> Any:
+    def _find_first(self, window: bytes, position: int) -> Spans | None:
         # Compiled when first needed: a cold process must not pay for hundreds of expressions it may never use.
-        self.search = self._compile(self._regex).search
-        return self.search(window, position)
+        self.find = self._compile(self._regex)
+        return self.find(window, position)
 
     def matches(self, data: bytes, start: int, end: int, *, more: bool) -> list[Match]:
         """The matches whose value lies in the segment. `more`: the segment is cut by force and the text goes on."""
@@ -74,22 +76,23 @@ class Rule:
             return self._whole_match(data, start, end)
         low = max(0, start - (LOOK_BACK_CHARS if self.reads_back else 1))
         window = data[low : end + 1] if more else data[low:end]
-        found = self.search(window, 0 if self.reads_back else start - low)
+        find = self.find
+        found = find(window, 0 if self.reads_back else start - low)
         matches: list[Match] = []
         while found is not None:
-            first, last = found.span(self.group)
-            first, last, onward = max(start, first + low), min(end, last + low), found.end()
+            first, last = found[self.group]
+            first, last, onward = max(start, first + low), min(end, last + low), found[0][1]
             if last > start:
                 if self.tail is not None:
                     last = self.tail(data, last, end).end()
                     onward = max(onward, last - low)
                 if self.validate is not None and not self.validate(data[first:last]):
-                    onward = found.start() + 1
+                    onward = found[0][0] + 1
                 else:
                     confidence = self._confidence(data, first, start)
                     if confidence:
                         matches.append(Match(-confidence, first, last, confidence, self))
-            found = self.search(window, onward) if onward < len(window) else None
+            found = find(window, onward) if onward < len(window) else None
         return matches
 
     def _whole_match(self, data: bytes, start: int, end: int) -> list[Match]:
@@ -126,36 +129,42 @@ def matches_of(rules: Iterable[Rule], data: bytes, start: int, end: int, names: 
     present: set[int] | None = None
     matches: list[Match] = []
     for rule in rules:
-        if rule.needs >= 0:
+        if rule.named_by >= 0:
             if present is None:
                 present = gates_in(names.hits(data[max(0, start - LOOK_BACK_CHARS) : end]))
-            if rule.needs not in present:
+            if rule.named_by not in present:
                 continue
         matches += rule.matches(data, start, end, more=more)
     return matches
 
 
 class Book:
-    """A pack's rules as one surface reads them, by gate. `openings` are the gates of block detectors."""
+    """A pack's rules as one surface reads them, by engine and gate. `openings` are the gates of block detectors."""
 
-    __slots__ = ("block", "openings", "phrases", "values")
+    __slots__ = ("arguments", "block", "openings", "phrases", "values", "whole")
 
     def __init__(self, pack: Pack, surface: Surface, compile_: Compile) -> None:
         self.values: dict[int, tuple[Rule, ...]] = {}
         self.phrases: dict[int, tuple[Rule, ...]] = {}
+        self.arguments: dict[int, tuple[Rule, ...]] = {}
+        self.whole: tuple[Rule, ...] = ()
+        """Rules that judge every short paragraph as a whole, whatever stands in it."""
         self.openings: frozenset[int] = frozenset()
         self.block: Rule | None = None
-        names, values, phrases = numbers(pack, NAMES), numbers(pack, VALUES), numbers(pack, surface)
+        books = {VALUES: self.values, PHRASES: self.phrases, ARGUMENTS: self.arguments}
+        gates = {engine: numbers(pack, engine) for engine in (*books, NAMES)}
         for detector in pack.detectors:
             scale = detector.surfaces.get(surface, 0)
             if not scale:
                 continue
-            phrased = detector.look_ahead is LookAhead.PHRASE
-            book, gates = (self.phrases, phrases) if phrased else (self.values, values)
+            engine = engine_of(detector)
+            book, named_by = books[engine], gates[NAMES].get(detector.context_gate, -1)
             for pattern in detector.patterns:
-                gate = gates[pattern.gate, False]
-                needs = gates[pattern.also, True] if pattern.also else names.get((detector.context_gate, True), -1)
-                rule = Rule(detector, pattern, scale, needs, compile_)
+                if pattern.whole:
+                    self.whole += (Rule(detector, pattern, scale, -1, compile_),)
+                    continue
+                gate = gates[engine][pattern.gate]
+                rule = Rule(detector, pattern, scale, named_by, compile_)
                 if detector.look_ahead is LookAhead.BLOCK:
                     self.openings |= {gate}
                     self.block = rule

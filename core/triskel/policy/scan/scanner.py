@@ -3,16 +3,14 @@
 One rule: a text is one step of the fold that also reads streams, so the two cannot differ.
 """
 
-from collections.abc import Callable
-from typing import Any
 
 from triskel.model.call import Surface
 from triskel.policy.scan.folds import PhraseFold, Reader, ValueFold
-from triskel.policy.scan.gates import NAMES, VALUES, HitLimitReached, re2_options
+from triskel.policy.scan.gates import ARGUMENTS, NAMES, PHRASES, VALUES, HitLimitReached, re2_options
 from triskel.policy.scan.normal import normalise
 from triskel.policy.scan.pack import LoadedPack
 from triskel.policy.scan.report import HIT_LIMIT, NOTHING_FOUND, TEXT_LIMIT, Scan, findings_of, merged, note_risks, risk_of
-from triskel.policy.scan.rules import Book
+from triskel.policy.scan.rules import Book, Compile, Find, Spans
 from triskel.policy.scan.stream import StreamScan
 
 MAX_TEXT_CHARS = 4 * 1024 * 1024
@@ -27,7 +25,7 @@ class Scanner:
 
     __slots__ = ("_compile", "_engines", "_readers", "pack")
 
-    def __init__(self, loaded: LoadedPack, *, compile_: Callable[[bytes], Any] | None = None) -> None:
+    def __init__(self, loaded: LoadedPack, *, compile_: Compile | None = None) -> None:
         self.pack = loaded.pack
         self._engines = loaded.engines
         self._compile = _compile_re2 if compile_ is None else compile_
@@ -46,7 +44,7 @@ class Scanner:
         data, origins = normalise(text)
         try:
             hits = reader.values.hits(data)
-            phrases = PhraseFold(reader.book, reader.phrases).advance(data, final=True) if reader.phrases is not None else []
+            phrases = PhraseFold(reader).advance(data, final=True) if reader.phrased else []
             if not hits and not phrases:
                 return NOTHING_FOUND
             hits.sort()
@@ -69,12 +67,20 @@ class Scanner:
         reader = self._readers.get(surface)
         if reader is None:
             book = Book(self.pack, surface, self._compile)
-            phrases = self._engines(surface) if book.phrases else None
-            reader = self._readers[surface] = Reader(book, self._engines(VALUES), self._engines(NAMES), phrases)
+            phrased = ((PHRASES, book.phrases), (ARGUMENTS, book.arguments))
+            shelves = tuple((self._engines(engine), rules) for engine, rules in phrased if rules)
+            reader = self._readers[surface] = Reader(book, self._engines(VALUES), self._engines(NAMES), shelves)
         return reader
 
 
-def _compile_re2(regex: bytes) -> Any:
+def _compile_re2(regex: bytes) -> Find:
     import re2  # noqa: PLC0415  a native library; a process that never finds anything does not load it
 
-    return re2.compile(regex, re2_options())
+    compiled = re2.compile(regex, re2_options())
+    groups = range(compiled.groups + 1)
+
+    def find(window: bytes, position: int) -> Spans | None:
+        found = compiled.search(window, position)
+        return None if found is None else [found.span(group) for group in groups]
+
+    return find

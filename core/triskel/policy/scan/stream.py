@@ -26,7 +26,7 @@ class StreamScan:
         self._gate = reader.values
         self._limit = limit
         self._values = ValueFold(reader)
-        self._phrases = PhraseFold(reader.book, reader.phrases) if reader.phrases is not None else None
+        self._phrases = PhraseFold(reader) if reader.phrased else None
         self._values_found: list[Match] = []
         self._phrases_found: list[Match] = []
         self._risks: dict[str, int] = {}

@@ -33,7 +33,7 @@ def principal_of(case) -> Principal:
         kind=PrincipalKind(given.get("kind", "user")),
         tier="pilot",
         credential="key:k",
-        teams=("search",),
+        teams=tuple(given.get("teams", ["search"])),
     )
 
 

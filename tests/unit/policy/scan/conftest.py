@@ -10,7 +10,7 @@ import pytest
 from triskel.policy.scan.author import data_folder, documents, write_pack
 from triskel.policy.scan.build import compile_databases
 from triskel.policy.scan.detector import Pack
-from triskel.policy.scan.gates import Re2Engines, collect, engine_names, hit_limit, numbers
+from triskel.policy.scan.gates import ENGINES, NAMES, Re2Engines, collect, hit_limit, numbers
 from triskel.policy.scan.pack import HyperscanEngines, LoadedPack
 from triskel.policy.scan.scanner import Scanner
 
@@ -18,13 +18,14 @@ from triskel.policy.scan.scanner import Scanner
 class OracleGate:
     """Gates on `re`: slow, and the judge of the others."""
 
-    def __init__(self, gates: dict[tuple[str, bool], int]) -> None:
-        self._searches = [(re.compile(gate.encode("ascii")).search, once) for gate, once in gates]
+    def __init__(self, gates: dict[str, int], *, once: bool) -> None:
+        self._searches = [re.compile(gate.encode("ascii")).search for gate in gates]
+        self._once = once
 
     def hits(self, data: bytes) -> list[int]:
         found: list[int] = []
-        for number, (search, once) in enumerate(self._searches):
-            collect(search, number, data, found, hit_limit(len(data)) + 10_000, once=once)
+        for number, search in enumerate(self._searches):
+            collect(search, number, data, found, hit_limit(len(data)) + 10_000, once=self._once)
         return found
 
 
@@ -34,10 +35,20 @@ class OracleEngines:
     kind = "re"
 
     def __init__(self, pack: Pack) -> None:
-        self._made = {name: OracleGate(numbers(pack, name)) for name in engine_names(pack)}
+        self._made = {name: OracleGate(numbers(pack, name), once=name == NAMES) for name in ENGINES}
 
     def __call__(self, engine: str) -> OracleGate:
         return self._made[engine]
+
+
+def _compile_re(regex: bytes) -> Any:
+    search = re.compile(regex).search
+
+    def find(window: bytes, position: int) -> Any:
+        found = search(window, position)
+        return None if found is None else found.regs
+
+    return find
 
 
 @pytest.fixture(scope="session")
@@ -65,7 +76,7 @@ def fallback(pack: Pack) -> Scanner:
 @pytest.fixture(scope="session")
 def oracle(pack: Pack) -> Scanner:
     """The judge: `re` for gates and rules."""
-    return Scanner(LoadedPack(pack, OracleEngines(pack)), compile_=re.compile)
+    return Scanner(LoadedPack(pack, OracleEngines(pack)), compile_=_compile_re)
 
 
 def spelled(example: str, seed: int = 1) -> str:

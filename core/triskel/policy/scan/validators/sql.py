@@ -34,6 +34,9 @@ _KINDS = (
 )
 _lex = re.compile("|".join(f"({pattern})" for _, pattern in _KINDS), re.IGNORECASE).finditer
 _remark = re.compile(r"(?:--|\#)[ \t]*[A-Za-z]{2,}").match
+_prose = re.compile(r"\s*[a-z]+[ ,]+(?!(?:union|and|or|xor|div|mod|like|is|in|having|select|sp_\w+)\b)[a-z]+[ ,.]+[a-z]+", re.IGNORECASE).match
+"""Three words in a row: no expression begins like that, whatever follows."""
+_HOPELESS = ([*"nnnn"], [*"snnn"])
 _NAMES = "".join(name for name, _ in _KINDS)
 _SIGNS = re.compile(r"(?<=[&o=(,EUB;])[o]+(?=[1vsnfk(])|^o+(?=[1vfk(])")
 _VALUE = "[1svk]"
@@ -65,26 +68,21 @@ _BARE_ALONE = re.compile(
 def sql_structure(value: bytes) -> bool:
     """Whether the text has the shape of an injection in one of the three readings."""
     text = value.decode("latin-1")
-    kinds = _kinds(text)
-    if _BARE.match(kinds) or _NESTED.match(kinds) or (_BARE_ALONE.match(kinds) and kinds != "s"):
-        return True
-    return any(_is_spliced(quote + text) for quote in ("'", '"') if quote in text)
-
-
-def _is_spliced(text: str) -> bool:
-    kinds = _kinds(text)
-    return _SPLICED.match(kinds) is not None
+    if _prose(text) is None:
+        kinds = _kinds(text)
+        if _BARE.match(kinds) or _NESTED.match(kinds) or _BARE_ALONE.match(kinds):
+            return True
+    return any(_SPLICED.match(_kinds(quote + text)) is not None for quote in ("'", '"') if quote in text)
 
 
 def _kinds(text: str) -> str:
     """The kinds of the first tokens, signs before operands and comments between tokens left out."""
-    kinds = []
+    kinds: list[str] = []
     for found in _lex(text):
         kind = _NAMES[(found.lastindex or 1) - 1]
         # A comment with words in it is a remark, not the end of an injection.
         kinds.append("C" if kind == "c" and _remark(found[0]) else kind)
-        if len(kinds) == MAX_TOKENS:
+        if len(kinds) == MAX_TOKENS or kinds[:4] in _HOPELESS:
             break
-    joined = "".join(kinds)
-    joined = re.sub(r"[cC]+(?=[^cC])", "", joined)
+    joined = re.sub(r"[cC]+(?=[^cC])", "", "".join(kinds))
     return _SIGNS.sub("", joined)

@@ -6,7 +6,7 @@ from typing import Any
 
 from triskel.audit.record import Intent, Outcome, decode_body
 from triskel.errors import ConfigurationInvalid, NotFound
-from triskel.gateway.publishing import Publisher
+from triskel.control.publishing import Publisher
 from triskel.model.audit import AuditQuery, Entry
 from triskel.model.finding import FindingRecord
 from triskel.policy.bundle import Bundle, load_bundle

@@ -15,7 +15,7 @@ from weakref import WeakValueDictionary
 from triskel.errors import ConfigurationInvalid, TriskelError, Unavailable
 from triskel.gateway.gate import Answer, Check, Gateway
 from triskel.gateway.passage import Gates
-from triskel.gateway.publishing import kept_document
+from triskel.control.publishing import kept_document
 from triskel.model.call import Call
 from triskel.policy.bundle import Bundle, load_bundle
 from triskel.policy.guard import Policies
