@@ -138,7 +138,7 @@ _HARMLESS = (
     "commit {hex40}\nAuthor: the build robot",
     "request id {uuid} failed twice",
     '"integrity": "sha512-{b64}"',
-    "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI{word43} build@ci.example.com",
+    "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI{word43} build@ci",
     "-----BEGIN PUBLIC KEY-----\n{word64}\n{word64}\n-----END PUBLIC KEY-----",
     "-----BEGIN CERTIFICATE-----\n{word64}\n{word64}\n-----END CERTIFICATE-----",
     "data:image/png;base64,iVBORw0KGgo{b64}",

@@ -78,7 +78,7 @@ _PLAIN = (
     '"{w} {w}" OR "{w}"',
     "{w} AND {w} NOT {w}",
     "2024-0{d}-1{d}T10:00:00Z",
-    "{w}@example.com; {w}@example.org",
+    "{w}/{c}; {w}/{n}",
     "Remember: {w} comes first; then update the {t} list (if needed).",
     "What's the {c} of '{w}'?",
     "{n} * ({n} + {d}) - {n}/{d} = ?",

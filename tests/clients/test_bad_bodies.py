@@ -96,6 +96,8 @@ def test_what_is_no_chat_is_a_400(gateway: Triskel, clouds: Clouds, body: bytes,
         ({"max_tokens": 100_000}, "max_tokens"),
         ({"n": 0}, "n"),
         ({"n": "2"}, "n"),
+        ({"n": 129}, "n"),
+        ({"n": 10**300}, "n"),
     ],
     ids=lambda value: json.dumps(value)[:40] if isinstance(value, dict) else None,
 )
@@ -106,16 +108,6 @@ def test_a_wrong_type_is_a_400_that_names_the_field(gateway: Triskel, clouds: Cl
     assert (reply.status, reply.code) == (400, "invalid_request")
     assert reply.json["error"]["param"] == field
     assert sum(clouds.seen().values()) == 0
-
-
-def test_a_huge_number_of_answers_is_priced_not_computed(gateway: Triskel) -> None:
-    """`n` of any size is multiplied in integers and refused by whoever it concerns, at once."""
-    began_s = time.monotonic()
-    reply = gateway.chat("hi", n=10**300)
-    assert 400 <= reply.status < 500
-    assert reply.json["error"]["code"]
-    assert time.monotonic() - began_s < 2
-    assert alive(gateway)
 
 
 @pytest.mark.parametrize("levels", [101, 1_000, 100_000, 900_000])

@@ -15,7 +15,6 @@ from weakref import WeakValueDictionary
 from triskel.errors import ConfigurationInvalid, TriskelError, Unavailable
 from triskel.gateway.gate import Answer, Check, Gateway
 from triskel.gateway.passage import Gates
-from triskel.control.publishing import kept_document
 from triskel.model.call import Call
 from triskel.policy.bundle import Bundle, load_bundle
 from triskel.policy.guard import Policies
@@ -23,7 +22,7 @@ from triskel.policy.publishing.owners import PLATFORM, TENANT_DEFAULT, layer_of,
 from triskel.policy.verdict import Layers
 from triskel.ports.clock import Clock
 from triskel.ports.performer import Performer
-from triskel.ports.store import BundleStore
+from triskel.ports.store import BundleActivation, BundleStore
 
 _log = logging.getLogger("triskel.policy")
 
@@ -219,7 +218,7 @@ class BundlesInUse(Policies):
     async def _look(self, owner: str) -> None:
         held = self._shared.get(owner) or self._tenants.get(owner) or _Held()
         history = await self._store.bundle_history(owner, 1 if held.bundle is not None else _OLDER)
-        active = history[0][1] if history else ""
+        active = history[0].bundle_hash if history else ""
         if active != held.hash:
             await self._take(owner, held, history)
         held.checked_ns = self._clock.monotonic_ns()
@@ -228,11 +227,11 @@ class BundlesInUse(Policies):
             held.used_ns = held.checked_ns
             self._tenants[owner] = held
 
-    async def _take(self, owner: str, held: _Held, history: Sequence[tuple[int, str]]) -> None:
+    async def _take(self, owner: str, held: _Held, history: Sequence[BundleActivation]) -> None:
         """Load the active bundle. Where it is bad the one in use stays, or where there is none, the newest good one before."""
-        active = history[0][1]
+        active = history[0].bundle_hash
         refused = None
-        for name in dict.fromkeys(bundle_hash for _, bundle_hash in history):
+        for name in dict.fromkeys(each.bundle_hash for each in history):
             try:
                 bundle = await self._load(owner, name)
             except ConfigurationInvalid as error:
@@ -248,10 +247,10 @@ class BundlesInUse(Policies):
         held.hash, held.refused = active, refused
 
     async def _load(self, owner: str, name: str) -> Bundle:
-        document = await kept_document(self._store, owner, name)
-        if document is None:
+        stored = await self._store.bundle(name)
+        if stored is None:
             raise ConfigurationInvalid(f"the store does not hold the bundle `{name}`")
-        bundle = await asyncio.to_thread(load_bundle, document, name)
+        bundle = await asyncio.to_thread(load_bundle, stored.document, name)
         if bundle.layer != layer_of(owner):
             raise ConfigurationInvalid(f"the bundle was made for the layer `{bundle.layer}`")
         return bundle

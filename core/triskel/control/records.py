@@ -12,7 +12,7 @@ from triskel.model.finding import FindingRecord
 from triskel.policy.bundle import Bundle, load_bundle
 from triskel.policy.publishing.comparison import Summary
 from triskel.policy.publishing.explanation import explanation
-from triskel.policy.publishing.owners import PLATFORM, TENANT_DEFAULT, may_own
+from triskel.policy.publishing.owners import PLATFORM, may_own
 from triskel.policy.publishing.replay import Recorded
 from triskel.policy.verdict import Layers
 from triskel.ports.store import AuditStore, Store
@@ -110,8 +110,8 @@ async def explain_decision(store: AuditStore, publisher: Publisher, decision_id:
     # A reply that came while a new bundle was taken into use was decided by that one.
     for pair in {call.input.bundle_hash, call.output.bundle_hash if call.output is not None else ""} - {""}:
         bundles: list[Bundle] = []
-        for owners, name in zip(((PLATFORM,), (entry.tenant_id, TENANT_DEFAULT)), pair.split("+"), strict=False):
-            bundle = await _bundle(publisher, owners, name)
+        for name in pair.split("+"):
+            bundle = await _bundle(publisher, name)
             if bundle is None:
                 missing.append(name)
             else:
@@ -123,15 +123,14 @@ async def explain_decision(store: AuditStore, publisher: Publisher, decision_id:
     )
 
 
-async def _bundle(publisher: Publisher, owners: Sequence[str], name: str) -> Bundle | None:
-    for owner in owners:
-        document = await publisher.kept(owner, name)
-        if document is not None:
-            try:
-                return await asyncio.to_thread(load_bundle, document, name)
-            except ConfigurationInvalid:
-                return None
-    return None
+async def _bundle(publisher: Publisher, name: str) -> Bundle | None:
+    document = await publisher.kept(name)
+    if document is None:
+        return None
+    try:
+        return await asyncio.to_thread(load_bundle, document, name)
+    except ConfigurationInvalid:
+        return None
 
 
 async def _entry_of(store: AuditStore, decision_id: str, tenant_id: str | None) -> Entry:

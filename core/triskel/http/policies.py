@@ -1,6 +1,6 @@
 """`/v1/policies…`: a tenant works on its own policies.
 
-    GET  /v1/policies                  which bundles were active, and which is
+    GET  /v1/policies                  which bundles were active, since when and by whom, and which is
     POST /v1/policies/validate         {"files"}: what is wrong with them
     POST /v1/policies/format           {"files"}: the same, laid out
     POST /v1/policies/test             {"files"}: their golden cases, tried
@@ -53,6 +53,7 @@ class _Desk:
         self.exchange = exchange
         self.call = call
         self.owner = call.principal.tenant_id
+        self.by = f"{call.principal.kind}:{call.principal.principal_id}"
 
     async def body(self, *known: str) -> dict[str, Any]:
         """The body, an object with no other fields than these. Raises InvalidRequest."""
@@ -251,7 +252,7 @@ async def publish(surfaces: Surfaces, exchange: Exchange) -> None:
         _keep_the_door_open(desk, layers)
     if_active = desk.if_active(body)
     audit_id = await desk.put_on_record(f"policies.publish:{bundle.hash}")
-    published = await surfaces.publisher.publish(desk.owner, bundle.document, if_active=if_active)
+    published = await surfaces.publisher.publish(desk.owner, bundle.document, by=desk.by, if_active=if_active)
     await surfaces.bundles.look(desk.owner)
     view = {"owner": published.owner, "before": published.before, "after": published.after, "audit_id": audit_id}
     await desk.reply({**view, "cases": len(tried)}, etag=published.after)
@@ -266,7 +267,7 @@ async def roll_back(surfaces: Surfaces, exchange: Exchange) -> None:
         raise InvalidRequest("`to` must be a bundle's hash", field="to")
     audit_id = await desk.put_on_record(f"policies.rollback:{to or 'previous'}")
     try:
-        published = await surfaces.publisher.roll_back(desk.owner, to, if_active=if_active)
+        published = await surfaces.publisher.roll_back(desk.owner, to, by=desk.by, if_active=if_active)
     except ConfigurationInvalid as error:
         await desk.refuse(error)
         return

@@ -95,7 +95,7 @@ async def publish_defaults(store: Store, clock: Clock) -> None:
             document, now_ms = pack_document(pack), clock.now_ms()
             name = bundle_hash(document)
             await store.put_bundle(StoredBundle(owner=owner, bundle_hash=name, document=document, published_at_ms=now_ms))
-            await store.activate_bundle(owner, name, now_ms)
+            await store.activate_bundle(owner, name, now_ms, by="triskel", if_active=None)
 
 
 async def demo_key(home: Home, store: Store, ids: Ids, clock: Clock) -> str:

@@ -1,8 +1,6 @@
 """Reads `triskel.yaml`. Every fault is collected and named with its document and field."""
 
-from collections.abc import Hashable
 from pathlib import Path
-from typing import Any
 
 from pydantic import ValidationError
 

@@ -5,6 +5,8 @@ One rule: whoever holds the store may publish for any owner; over HTTP a tenant 
 
 import asyncio
 import json
+import os
+import pwd
 from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
 from pathlib import Path
@@ -46,31 +48,31 @@ def publish(data_dir: Path, folder: Path, owner: str, if_active: str | None) -> 
             return 1
         if may_own(owner) and await store.tenant(owner) is None:
             print(f"note: the store knows no tenant `{owner}` (yet)")
-        _say(await publisher.publish(owner, bundle.document, if_active=if_active))
+        _say(await publisher.publish(owner, bundle.document, by=_operator(), if_active=if_active))
         return 0
 
     return _in_store(data_dir, work)
 
 
 def roll_back(data_dir: Path, owner: str, to: str | None) -> int:
-    """Activate an earlier bundle. Raises NotFound where there is none."""
+    """Activate an earlier bundle. Raises NotFound where there is none, Conflict where somebody publishes meanwhile."""
 
     async def work(_: Store, publisher: Publisher) -> int:
-        _say(await publisher.roll_back(owner, to))
+        _say(await publisher.roll_back(owner, to, by=_operator()))
         return 0
 
     return _in_store(data_dir, work)
 
 
 def show_history(data_dir: Path, owner: str, limit: int) -> int:
-    """Print activations, the newest first."""
+    """Print activations, the newest first: which bundle, when, and by whom."""
     check_owner(owner)
 
     async def work(_: Store, publisher: Publisher) -> int:
         history = await publisher.history(owner, max(limit, 1))
         for activation in history:
-            moment = datetime.fromtimestamp(activation.at_ms / 1000, UTC).isoformat(timespec="seconds")
-            print(f"{'*' if activation.active else ' '} {activation.bundle_hash}  {moment.replace('+00:00', 'Z')}")
+            moment = datetime.fromtimestamp(activation.at_ms / 1000, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+            print(f"{'*' if activation.active else ' '} {activation.bundle_hash}  {moment}  {activation.by or 'unknown'}")
         if not history:
             print(f"`{owner}` has published no policies" + ("; those of `default` apply" if may_own(owner) else ""))
         return 0
@@ -143,6 +145,15 @@ def _in_store(data_dir: Path, work: Callable[[Store, Publisher], Coroutine[Any, 
             await store.aclose()
 
     return asyncio.run(opened())
+
+
+def _operator() -> str:
+    """Who runs this process: by the machine's account, since the environment may say anything."""
+    user_id = os.getuid()
+    try:
+        return f"operator:{pwd.getpwuid(user_id).pw_name}"
+    except KeyError:  # as in a container, where an account may have no name
+        return f"operator:{user_id}"
 
 
 def _other_owner(owner: str) -> str:

@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from enum import Enum
+from typing import Final, Protocol
 
 from triskel.model.audit import AuditQuery, Entry, Head
 from triskel.model.principal import ApiKey, Tenant
@@ -41,20 +42,48 @@ class StoredBundle:
     published_at_ms: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BundleActivation:
+    """When a bundle became the active one of its owner, and who saw to that; "" where nobody was named."""
+
+    at_ms: int
+    bundle_hash: str
+    by: str
+
+
+class Whatever(Enum):
+    """The type of `ANY`, which no hash can be mistaken for."""
+
+    ANY = "any"
+
+
+ANY: Final = Whatever.ANY
+"""Whatever is active, or nothing."""
+
+
 class BundleStore(Protocol):
     """Published policy bundles and which of them is active."""
 
     async def put_bundle(self, bundle: StoredBundle) -> None:
         """Keep a bundle. The same hash twice is a no-op."""
 
-    async def activate_bundle(self, owner: str, bundle_hash: str, at_ms: int) -> None:
-        """Make a kept bundle the active one of `owner`. Raises NotFound."""
+    async def bundle(self, bundle_hash: str) -> StoredBundle | None:
+        """The bundle of this hash, active or not, whoever owns it; of several owners' the one that was put first. Or None."""
+
+    async def activate_bundle(
+        self, owner: str, bundle_hash: str, at_ms: int, *, by: str = "", if_active: str | None | Whatever = ANY
+    ) -> bool:
+        """Make a bundle that `owner` has put its active one. Raises NotFound.
+
+        `if_active` is the hash that must be the active one, or None where none may be. False, and nothing written, where
+        it is not so: looking and writing are one step, whoever else writes.
+        """
 
     async def active_bundle(self, owner: str) -> StoredBundle | None:
         """The active bundle of `owner`, or None."""
 
-    async def bundle_history(self, owner: str, limit: int) -> Sequence[tuple[int, str]]:
-        """Activations as (at_ms, bundle_hash), newest first."""
+    async def bundle_history(self, owner: str, limit: int) -> Sequence[BundleActivation]:
+        """At most `limit` activations, the last one first."""
 
 
 class AuditStore(Protocol):

@@ -6,7 +6,7 @@ from dataclasses import replace
 from triskel.errors import InvalidRequest, NotFound, Unavailable
 from triskel.model.audit import AuditQuery, Entry, Head
 from triskel.model.principal import ApiKey, Tenant
-from triskel.ports.store import StoredBundle
+from triskel.ports.store import ANY, BundleActivation, StoredBundle, Whatever
 from triskel.testing.memory_audit_store import MAX_PAGE, MemoryAuditStore
 
 
@@ -19,7 +19,7 @@ class MemoryStore(MemoryAuditStore):
         self._tenants: dict[str, Tenant] = {}
         self._keys: dict[str, ApiKey] = {}
         self._bundles: dict[tuple[str, str], StoredBundle] = {}
-        self._activations: list[tuple[str, int, str]] = []
+        self._activations: dict[str, list[BundleActivation]] = {}
 
     async def put_tenant(self, tenant: Tenant) -> None:
         """Create or replace."""
@@ -46,21 +46,30 @@ class MemoryStore(MemoryAuditStore):
         """Keep it, unless it is kept already."""
         self._bundles.setdefault((bundle.owner, bundle.bundle_hash), bundle)
 
-    async def activate_bundle(self, owner: str, bundle_hash: str, at_ms: int) -> None:
-        """Make it the active one. Raises NotFound."""
+    async def bundle(self, bundle_hash: str) -> StoredBundle | None:
+        """The one of this hash that was put first, or None."""
+        return next((bundle for (_, name), bundle in self._bundles.items() if name == bundle_hash), None)
+
+    async def activate_bundle(
+        self, owner: str, bundle_hash: str, at_ms: int, *, by: str = "", if_active: str | None | Whatever = ANY
+    ) -> bool:
+        """Make it the active one, or False where `if_active` is not. Raises NotFound."""
         if (owner, bundle_hash) not in self._bundles:
             raise NotFound(f"`{owner}` has no policy bundle `{bundle_hash}`")
-        self._activations.append((owner, at_ms, bundle_hash))
+        mine = self._activations.setdefault(owner, [])
+        if if_active is not ANY and if_active != (mine[-1].bundle_hash if mine else None):
+            return False
+        mine.append(BundleActivation(at_ms=at_ms, bundle_hash=bundle_hash, by=by))
+        return True
 
     async def active_bundle(self, owner: str) -> StoredBundle | None:
         """The bundle that was activated last, or None."""
-        history = await self.bundle_history(owner, 1)
-        return self._bundles[owner, history[0][1]] if history else None
+        mine = self._activations.get(owner)
+        return self._bundles[owner, mine[-1].bundle_hash] if mine else None
 
-    async def bundle_history(self, owner: str, limit: int) -> Sequence[tuple[int, str]]:
+    async def bundle_history(self, owner: str, limit: int) -> Sequence[BundleActivation]:
         """Activations, the last one first."""
-        mine = [(at_ms, bundle_hash) for other, at_ms, bundle_hash in self._activations if other == owner]
-        return mine[::-1][: max(limit, 0)]
+        return self._activations.get(owner, [])[::-1][: max(limit, 0)]
 
     async def append_entries(self, entries: Sequence[Entry], head: Head) -> bool:
         """Add entries and head, or nothing and False. Raises ValueError where they do not belong together."""

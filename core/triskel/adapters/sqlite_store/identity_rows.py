@@ -6,12 +6,13 @@ from typing import Any
 
 from triskel.errors import NotFound
 from triskel.model.principal import ApiKey, Principal, PrincipalKind, Tenant
-from triskel.ports.store import StoredBundle
+from triskel.ports.store import BundleActivation, StoredBundle, Whatever
 
 _KEY = (
     "SELECT key_id, secret_sha256, tenant_id, principal_id, principal_kind, tier, credential, teams, created_at_ms, "
     "revoked_at_ms FROM api_keys "
 )
+_BUNDLE = "SELECT b.owner, b.bundle_hash, b.document, b.published_at_ms "
 
 
 def put_tenant(connection: sqlite3.Connection, tenant: Tenant) -> None:
@@ -65,29 +66,47 @@ def put_bundle(connection: sqlite3.Connection, bundle: StoredBundle) -> None:
     connection.execute("INSERT INTO bundles VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING", row)
 
 
-def activate_bundle(connection: sqlite3.Connection, owner: str, bundle_hash: str, at_ms: int) -> None:
-    """Make it the active one. Raises NotFound."""
+def bundle(connection: sqlite3.Connection, bundle_hash: str) -> StoredBundle | None:
+    """The one of this hash that was put first, or None."""
+    row = connection.execute(_BUNDLE + "FROM bundles b WHERE b.bundle_hash = ? ORDER BY b.rowid LIMIT 1", (bundle_hash,)).fetchone()
+    return None if row is None else _stored(row)
+
+
+def activate_bundle(
+    connection: sqlite3.Connection, owner: str, bundle_hash: str, at_ms: int, by: str, if_active: str | None | Whatever
+) -> bool:
+    """Make it the active one, or False where `if_active` is not. Raises NotFound."""
     known = connection.execute("SELECT 1 FROM bundles WHERE owner = ? AND bundle_hash = ?", (owner, bundle_hash))
     if known.fetchone() is None:
         raise NotFound(f"`{owner}` has no policy bundle `{bundle_hash}`")
-    sql = "INSERT INTO bundle_activations (owner, bundle_hash, at_ms) VALUES (?, ?, ?)"
-    connection.execute(sql, (owner, bundle_hash, at_ms))
+    if not isinstance(if_active, Whatever):
+        last = bundle_history(connection, owner, 1)
+        if (last[0].bundle_hash if last else None) != if_active:
+            return False
+    sql = "INSERT INTO bundle_activations (owner, bundle_hash, at_ms, activated_by) VALUES (?, ?, ?, ?)"
+    connection.execute(sql, (owner, bundle_hash, at_ms, by))
+    return True
 
 
 def active_bundle(connection: sqlite3.Connection, owner: str) -> StoredBundle | None:
     """The bundle that was activated last, or None."""
     row = connection.execute(
-        "SELECT b.owner, b.bundle_hash, b.document, b.published_at_ms FROM bundle_activations a "
+        _BUNDLE + "FROM bundle_activations a "
         "JOIN bundles b USING (owner, bundle_hash) WHERE a.owner = ? ORDER BY a.activation_no DESC LIMIT 1",
         (owner,),
     ).fetchone()
-    return None if row is None else StoredBundle(owner=row[0], bundle_hash=row[1], document=row[2], published_at_ms=row[3])
+    return None if row is None else _stored(row)
 
 
-def bundle_history(connection: sqlite3.Connection, owner: str, limit: int) -> list[tuple[int, str]]:
-    """Activations, newest first."""
-    sql = "SELECT at_ms, bundle_hash FROM bundle_activations WHERE owner = ? ORDER BY activation_no DESC LIMIT ?"
-    return connection.execute(sql, (owner, max(limit, 0))).fetchall()
+def bundle_history(connection: sqlite3.Connection, owner: str, limit: int) -> list[BundleActivation]:
+    """Activations, the last one first."""
+    sql = "SELECT at_ms, bundle_hash, activated_by FROM bundle_activations WHERE owner = ? ORDER BY activation_no DESC LIMIT ?"
+    rows = connection.execute(sql, (owner, max(limit, 0)))
+    return [BundleActivation(at_ms=row[0], bundle_hash=row[1], by=row[2]) for row in rows]
+
+
+def _stored(row: tuple[Any, ...]) -> StoredBundle:
+    return StoredBundle(owner=row[0], bundle_hash=row[1], document=row[2], published_at_ms=row[3])
 
 
 def _key(row: tuple[Any, ...]) -> ApiKey:

@@ -9,7 +9,7 @@ from triskel.adapters.sqlite_store.connections import Connections, Synchronous
 from triskel.errors import Unavailable
 from triskel.model.audit import AuditQuery, Entry, Head
 from triskel.model.principal import ApiKey, Tenant
-from triskel.ports.store import StoredBundle
+from triskel.ports.store import ANY, BundleActivation, StoredBundle, Whatever
 
 
 class SqliteStore:
@@ -53,16 +53,22 @@ class SqliteStore:
         """Keep a bundle. The same hash twice is a no-op."""
         await self._connections.write(identity_rows.put_bundle, bundle)
 
-    async def activate_bundle(self, owner: str, bundle_hash: str, at_ms: int) -> None:
-        """Make a kept bundle the active one of `owner`. Raises NotFound."""
-        await self._connections.write(identity_rows.activate_bundle, owner, bundle_hash, at_ms)
+    async def bundle(self, bundle_hash: str) -> StoredBundle | None:
+        """The bundle of this hash that was put first, or None."""
+        return await self._connections.read(identity_rows.bundle, bundle_hash)
+
+    async def activate_bundle(
+        self, owner: str, bundle_hash: str, at_ms: int, *, by: str = "", if_active: str | None | Whatever = ANY
+    ) -> bool:
+        """Make a kept bundle the active one of `owner`, or False where `if_active` is not the active one. Raises NotFound."""
+        return await self._connections.write(identity_rows.activate_bundle, owner, bundle_hash, at_ms, by, if_active)
 
     async def active_bundle(self, owner: str) -> StoredBundle | None:
         """The bundle that was activated last, or None."""
         return await self._connections.read(identity_rows.active_bundle, owner)
 
-    async def bundle_history(self, owner: str, limit: int) -> Sequence[tuple[int, str]]:
-        """Activations as (at_ms, bundle_hash), the last one first."""
+    async def bundle_history(self, owner: str, limit: int) -> Sequence[BundleActivation]:
+        """At most `limit` activations, the last one first."""
         return await self._connections.read(identity_rows.bundle_history, owner, limit)
 
     async def append_entries(self, entries: Sequence[Entry], head: Head) -> bool:

@@ -84,7 +84,7 @@ def _detector(entry: Mapping[str, Any], document: Mapping[str, Any]) -> Detector
         confidence=merged.get("confidence", 0),
         context=tuple(sorted(merged.get("context", ()))),
         context_confidence=merged.get("context_confidence", 0),
-        context_gate="" if merged.get("confidence", 0) else context_gate(merged.get("context", ())),
+        context_gate=context_gate(merged.get("context", ())),
         validator=merged.get("validator", ""),
         surfaces={Surface(surface): scale for surface, scale in sorted(surfaces.items())},
         look_ahead=look_ahead,

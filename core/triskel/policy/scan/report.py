@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from triskel.model.finding import Finding
 from triskel.policy.scan.normal import Origins
-from triskel.policy.scan.rules import Match, Rule, uncovered
+from triskel.policy.scan.rules import Kept, Match, Rule
 
 TEXT_LIMIT = "text_limit"
 """The text is longer than `MAX_TEXT_CHARS`."""
@@ -52,13 +52,13 @@ def merged(values: list[Match], phrases: list[Match]) -> list[Match]:
     spoken = [phrase for phrase in phrases if not phrase.rule.silent]
     if not spoken:
         return values
-    kept = list(values)
+    kept = Kept(values)
     for phrase in sorted(spoken, key=lambda m: (m.rank, m.start - m.end, m.start, m.rule.id)):
-        pieces = uncovered(phrase.start, phrase.end, kept)
+        pieces = kept.uncovered(phrase.start, phrase.end)
         if pieces:
             start, end = max(pieces, key=lambda piece: (piece[1] - piece[0], -piece[0]))
-            kept.append(phrase._replace(start=start, end=end))
-    return sorted(kept, key=lambda m: m.start)
+            kept.add(phrase._replace(start=start, end=end))
+    return kept.matches
 
 
 def findings_of(matches: Iterable[Match], origins: Origins | list[int] | None, base: int = 0) -> tuple[Finding, ...]:

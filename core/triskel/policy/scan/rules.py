@@ -4,6 +4,7 @@ One rule: whether there is a match, and where, depends on one segment and the lo
 """
 
 import re
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
@@ -16,6 +17,12 @@ from triskel.policy.scan.validators import VALIDATORS
 
 CONTEXT_CHARS = 80
 """How far before a value a context word counts."""
+
+KEY_CHARS = 64
+"""How far before its segment a value's key may begin."""
+
+MAX_FAILURES = 16
+"""After so many values of a segment that fail their check, a rule no longer looks inside those that fail."""
 
 WHOLE_CHARS = 512
 """A longer paragraph is not judged as a whole."""
@@ -40,7 +47,7 @@ class Rule:
     """One pattern of a detector on one surface."""
 
     __slots__ = (
-        "_compile", "_regex", "_word_groups", "_words", "category", "confidence", "context_confidence", "find", "group", "id", "named_by", "reads_back",
+        "_compile", "_regex", "_word_groups", "_words", "back", "category", "confidence", "context_confidence", "find", "group", "id", "named_by", "reads_back",
         "risk", "silent", "tail", "type", "validate", "validator", "whole",
     )  # fmt: skip
 
@@ -55,6 +62,8 @@ class Rule:
         self.risk = detector.risk * scale // 1000
         self.silent = detector.silent
         self.reads_back = pattern.reads_back
+        phrased = detector.look_ahead is LookAhead.PHRASE
+        self.back = (LOOK_BACK_CHARS if phrased else KEY_CHARS) if pattern.reads_back else 1
         self.whole = pattern.whole
         self.group = pattern.group
         self.tail = re.compile(f"[{detector.tail}]*".encode("ascii")).match if detector.tail else None
@@ -70,15 +79,19 @@ class Rule:
         self.find = self._compile(self._regex)
         return self.find(window, position)
 
-    def matches(self, data: bytes, start: int, end: int, *, more: bool) -> list[Match]:
-        """The matches whose value lies in the segment. `more`: the segment is cut by force and the text goes on."""
+    def matches(self, data: bytes, start: int, end: int, *, more: bool, named: bool = True) -> list[Match]:
+        """The matches whose value lies in the segment. `more`: the segment is cut by force and the text goes on.
+
+        `named`: a context word may stand near by.
+        """
         if self.whole:
             return self._whole_match(data, start, end)
-        low = max(0, start - (LOOK_BACK_CHARS if self.reads_back else 1))
+        low = max(0, start - self.back)
         window = data[low : end + 1] if more else data[low:end]
         find = self.find
         found = find(window, 0 if self.reads_back else start - low)
         matches: list[Match] = []
+        patience = MAX_FAILURES
         while found is not None:
             first, last = found[self.group]
             first, last, onward = max(start, first + low), min(end, last + low), found[0][1]
@@ -87,9 +100,11 @@ class Rule:
                     last = self.tail(data, last, end).end()
                     onward = max(onward, last - low)
                 if self.validate is not None and not self.validate(data[first:last]):
-                    onward = found[0][0] + 1
+                    # What failed may hide what would pass, a little further on.
+                    patience -= 1
+                    onward = found[0][0] + 1 if patience > 0 else onward
                 else:
-                    confidence = self._confidence(data, first, start)
+                    confidence = self._confidence(data, first, start) if named else self.confidence
                     if confidence:
                         matches.append(Match(-confidence, first, last, confidence, self))
             found = find(window, onward) if onward < len(window) else None
@@ -129,12 +144,14 @@ def matches_of(rules: Iterable[Rule], data: bytes, start: int, end: int, names: 
     present: set[int] | None = None
     matches: list[Match] = []
     for rule in rules:
-        if rule.named_by >= 0:
+        named = rule.named_by >= 0
+        if named:
             if present is None:
                 present = gates_in(names.hits(data[max(0, start - LOOK_BACK_CHARS) : end]))
-            if rule.named_by not in present:
+            named = rule.named_by in present
+            if not named and not rule.confidence:
                 continue
-        matches += rule.matches(data, start, end, more=more)
+        matches += rule.matches(data, start, end, more=more, named=named)
     return matches
 
 
@@ -179,25 +196,47 @@ def settle(matches: list[Match]) -> list[Match]:
     """
     if len(matches) < 2:
         return matches
-    kept: list[Match] = []
-    for match in sorted(matches, key=lambda m: (m.rank, m.start - m.end, m.start, m.rule.id)):
-        pieces = uncovered(match.start, match.end, kept)
+    kept = Kept()
+    for match in sorted(matches, key=_by_rank):
+        pieces = kept.uncovered(match.start, match.end)
         if pieces == [(match.start, match.end)]:
-            kept.append(match)
+            kept.add(match)
         elif match.rule.category is Category.SECRET:
-            kept.extend(match._replace(start=start, end=end) for start, end in pieces)
-    return sorted(kept, key=lambda m: m.start)
+            for start, end in pieces:
+                kept.add(match._replace(start=start, end=end))
+    return kept.matches
 
 
-def uncovered(start: int, end: int, others: Sequence[Match]) -> list[tuple[int, int]]:
-    """The parts of a span that no other match covers."""
-    pieces = [(start, end)]
-    for other in others:
-        if other.start < end and start < other.end:
-            pieces = [
-                piece
-                for low, high in pieces
-                for piece in ((low, min(high, other.start)), (max(low, other.end), high))
-                if piece[0] < piece[1]
-            ]
-    return pieces
+def _by_rank(match: Match) -> tuple[int, int, int, str]:
+    return match.rank, match.start - match.end, match.start, match.rule.id
+
+
+class Kept:
+    """Matches that do not overlap, in order."""
+
+    __slots__ = ("_starts", "matches")
+
+    def __init__(self, matches: Iterable[Match] = ()) -> None:
+        self.matches = list(matches)
+        self._starts = [match.start for match in self.matches]
+
+    def add(self, match: Match) -> None:
+        """Takes in a match that overlaps none of the others."""
+        place = bisect_left(self._starts, match.start)
+        self._starts.insert(place, match.start)
+        self.matches.insert(place, match)
+
+    def uncovered(self, start: int, end: int) -> list[tuple[int, int]]:
+        """The parts of a span that none of the matches covers."""
+        pieces: list[tuple[int, int]] = []
+        place = max(0, bisect_left(self._starts, start) - 1)
+        while start < end and place < len(self.matches) and self._starts[place] < end:
+            other = self.matches[place]
+            if other.end > start:
+                if other.start > start:
+                    pieces.append((start, other.start))
+                start = other.end
+            place += 1
+        if start < end:
+            pieces.append((start, end))
+        return pieces

@@ -11,7 +11,7 @@ import pytest
 
 from triskel.errors import InvalidRequest, NotFound
 from triskel.model.principal import ApiKey, Principal, PrincipalKind, Tenant
-from triskel.ports.store import Store, StoredBundle
+from triskel.ports.store import BundleActivation, Store, StoredBundle
 from triskel.testing.contracts.audit_store import ODD_IDS, AuditStoreContract
 
 _HALF_A_PAIR = "\ud800"
@@ -39,6 +39,11 @@ def api_key(key_id: str, *, tenant_id: str = "acme", created_at_ms: int = 1, rev
 def bundle(owner: str, bundle_hash: str, document: bytes = b"permit") -> StoredBundle:
     """A policy bundle."""
     return StoredBundle(owner=owner, bundle_hash=bundle_hash, document=document, published_at_ms=7)
+
+
+def activation(at_ms: int, bundle_hash: str, by: str = "") -> BundleActivation:
+    """A row of the history."""
+    return BundleActivation(at_ms=at_ms, bundle_hash=bundle_hash, by=by)
 
 
 class TenantContract:
@@ -130,9 +135,73 @@ class BundleContract:
         for bundle_hash, at_ms in (("h1", 10), ("h2", 20), ("h1", 15)):
             await store.activate_bundle("acme", bundle_hash, at_ms)
         assert await store.active_bundle("acme") == bundle("acme", "h1")
-        assert list(await store.bundle_history("acme", 10)) == [(15, "h1"), (20, "h2"), (10, "h1")]
-        assert list(await store.bundle_history("acme", 2)) == [(15, "h1"), (20, "h2")]
+        assert list(await store.bundle_history("acme", 10)) == [activation(15, "h1"), activation(20, "h2"), activation(10, "h1")]
+        assert list(await store.bundle_history("acme", 2)) == [activation(15, "h1"), activation(20, "h2")]
+        assert list(await store.bundle_history("acme", 0)) == []
         assert list(await store.bundle_history("nobody", 10)) == []
+
+    async def test_the_history_says_who(self, store: Store, rival: Store) -> None:
+        """In the words in which it was said, on every connection."""
+        await store.put_bundle(bundle("acme", "h1"))
+        for at_ms, by in enumerate(ODD_IDS):
+            assert await store.activate_bundle("acme", "h1", at_ms, by=by)
+        for side in (store, rival):
+            said = await side.bundle_history("acme", 1_000)
+            assert list(said) == [activation(at_ms, "h1", by) for at_ms, by in enumerate(ODD_IDS)][::-1]
+
+    async def test_a_bundle_is_found_by_its_hash(self, store: Store, rival: Store) -> None:
+        """Active or not, before and after others were, whoever owns it, on every connection; and by no other name."""
+        for made in (bundle("acme", "h1"), bundle("acme", "h2"), bundle("other", "h3")):
+            await store.put_bundle(made)
+        for active in ("h1", "h2"):
+            await store.activate_bundle("acme", active, 1)
+        for side in (store, rival):
+            assert await side.bundle("h1") == bundle("acme", "h1")
+            assert await side.bundle("h2") == bundle("acme", "h2")
+            assert await side.bundle("h3") == bundle("other", "h3")
+            for unknown in ("H1", "h", "h11", "", "acme", "h%"):
+                assert await side.bundle(unknown) is None
+
+    async def test_of_one_hash_the_first_is_found(self, store: Store) -> None:
+        """Two owners may keep the same bundle; who comes later changes nothing about it."""
+        await store.put_bundle(bundle("other", "h1", b"permit"))
+        await store.put_bundle(bundle("acme", "h1", b"forbid"))
+        await store.activate_bundle("acme", "h1", 1)
+        assert await store.bundle("h1") == bundle("other", "h1", b"permit")
+        assert await store.active_bundle("acme") == bundle("acme", "h1", b"forbid")
+
+    async def test_a_bundle_is_activated_where_the_expected_one_is_active(self, store: Store) -> None:
+        """None expects that none is; another owner's active bundle is no matter."""
+        for owner in ("acme", "other"):
+            for bundle_hash in ("h1", "h2"):
+                await store.put_bundle(bundle(owner, bundle_hash))
+        await store.activate_bundle("other", "h2", 1)
+        assert not await store.activate_bundle("acme", "h1", 2, if_active="h2")
+        assert not await store.activate_bundle("acme", "h1", 2, if_active="")
+        assert list(await store.bundle_history("acme", 10)) == []
+        assert await store.activate_bundle("acme", "h1", 3, by="ann", if_active=None)
+        for wrong in (None, "", "h2", "H1", "any"):
+            assert not await store.activate_bundle("acme", "h2", 4, if_active=wrong)
+        assert await store.active_bundle("acme") == bundle("acme", "h1")
+        assert await store.activate_bundle("acme", "h2", 5, by="bob", if_active="h1")
+        assert await store.activate_bundle("acme", "h2", 6, if_active="h2")
+        assert await store.activate_bundle("acme", "h1", 7)
+        history = [(each.at_ms, each.by) for each in await store.bundle_history("acme", 10)]
+        assert history == [(7, ""), (6, ""), (5, "bob"), (3, "ann")]
+
+    async def test_of_two_who_expect_the_same_one_activates(self, store: Store, rival: Store) -> None:
+        """However close together they are: the other is told so, and has changed nothing."""
+        for name in ("a", "b"):
+            for turn in range(20):
+                await store.put_bundle(bundle("acme", f"{name}{turn}"))
+        active = None
+        for turn in range(20):
+            both = [(store, f"a{turn}"), (rival, f"b{turn}")][:: 1 if turn % 2 else -1]
+            won = await asyncio.gather(*[side.activate_bundle("acme", name, turn, if_active=active) for side, name in both])
+            assert sorted(won) == [False, True]
+            active = both[won.index(True)][1]
+            assert [each.bundle_hash for each in await store.bundle_history("acme", 1)] == [active]
+        assert len(await store.bundle_history("acme", 100)) == 20
 
     async def test_a_bundle_is_never_changed(self, store: Store) -> None:
         """The same hash again is a no-op, whatever comes with it."""
@@ -147,10 +216,13 @@ class BundleContract:
         await store.put_bundle(bundle("other", "h2"))
         await store.activate_bundle("acme", "h1", 1)
         for bundle_hash in ("h2", "h3", "H1"):
+            for expected in ("h1", "h9"):
+                with pytest.raises(NotFound):
+                    await store.activate_bundle("acme", bundle_hash, 2, if_active=expected)
             with pytest.raises(NotFound):
                 await store.activate_bundle("acme", bundle_hash, 2)
         assert await store.active_bundle("acme") == bundle("acme", "h1")
-        assert list(await store.bundle_history("acme", 10)) == [(1, "h1")]
+        assert list(await store.bundle_history("acme", 10)) == [activation(1, "h1")]
 
     async def test_documents_are_bytes(self, store: Store) -> None:
         """Any, and many of them."""
