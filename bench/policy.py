@@ -5,6 +5,7 @@ caller and a quote of its own, and the policies read what differs.
 """
 
 import argparse
+import gc
 import os
 import sys
 import tempfile
@@ -29,7 +30,7 @@ from triskel.model.decision import Decision, Verdict
 from triskel.model.principal import Principal
 from triskel.model.units import EpochMs, MicroUsd, Tokens
 from triskel.policy.bundle import Bundle, bundle_hash
-from triskel.policy.guard import Guard, Policies
+from triskel.policy.guard import Guard
 from triskel.policy.packs import load_pack as load_policies
 from triskel.policy.scan import Scanner, load_pack
 from triskel.policy.verdict import Layers
@@ -39,6 +40,8 @@ from triskel.providers.chat import chat_parts
 POLICIES = 1_000
 ADVERSARIAL_BYTES = 20_000
 CHUNK_CHARS = 12
+BLOCK = 50
+"""Requests that go through one evaluator before the other has its turn."""
 P95 = partial(percentile, percent=95)
 
 
@@ -85,16 +88,25 @@ print((loaded - begun) * 1000, (done - loaded) * 1000)
 """
 
 
+class Fixed:
+    """The bundles in use: always the same."""
+
+    def __init__(self, layers: Layers) -> None:
+        self._layers = layers
+
+    def layers(self, tenant_id: str) -> Layers:  # noqa: ARG002  what the guard asks
+        """The platform's and the tenant's."""
+        return self._layers
+
+
 class Gate:
     """The platform's policies above a tenant's, and the scanner, as the gateway uses them."""
 
     def __init__(self, tenant: Bundle, scanner: Scanner) -> None:
-        policies = Policies()
-        policies.replace(load_policies("platform"), tenant)
-        self.layers: Layers = policies.layers(policy_sets.TENANT)
+        self.layers = Layers(load_policies("platform"), tenant)
         if self.layers.steady:
             raise RuntimeError("these policies read nothing that changes, so that outcomes would be remembered")
-        self._guard = Guard(policies, scanner, ids=RandomIds(), clock=SystemClock(), salt=b"bench")
+        self._guard = Guard(Fixed(self.layers), scanner, ids=RandomIds(), clock=SystemClock(), salt=b"bench")
 
     def decide(self, call: Call, quote: Quote) -> tuple[Decision, Call]:
         """All of it: normalise, scan, validate, evaluate, redact; the decision is the record, with a hash of each value."""
@@ -130,11 +142,14 @@ def a_call(text: str, caller: Principal, model: str, number: int) -> Call:
 def timed_us(work: Callable[..., Any], arguments: Sequence[tuple[Any, ...]]) -> list[float]:
     """Microseconds of each call of `work`, in order. What it returns is dropped outside of the time."""
     now, taken = time.perf_counter_ns, []
+    gc.collect()
+    gc.freeze()  # what was made ready for the measurement is no garbage of what is measured
     for each in arguments:
         begun_ns = now()
         result = work(*each)
         taken.append((now() - begun_ns) / 1000)
         del result
+    gc.unfreeze()
     return taken
 
 
@@ -147,7 +162,9 @@ def whole_rows(gate: Gate, effort: Effort) -> list[Row]:
         source = Random(size)
         calls = []
         for number, text in enumerate(texts(count + 50, size)):
-            quote = Quote(cost_bound=MicroUsd(source.randrange(1_000_000)), tokens_bound=Tokens(size // 3), clouds=frozenset({"aws"}))
+            quote = Quote(
+                cost_bound=MicroUsd(source.randrange(1_000_000)), tokens_bound=Tokens(size // 3), clouds=frozenset({"aws"})
+            )
             calls.append((a_call(text, source.choice(callers), source.choice(policy_sets.MODELS), number), quote))
         verdicts = Counter(gate.decide(*call)[0].verdict.value for call in calls[:50])
         samples = [us / 1000 for us in timed_us(gate.decide, calls[50:])]
@@ -162,27 +179,37 @@ def authorization_rows(gate: Gate, tenant: Bundle, text: str, effort: Effort) ->
     """Authorization alone: both layers; the tenant's policies alone, and Cedar's evaluator on the same in turns."""
     say(f"authorization alone, {effort.requests:,} requests under {POLICIES:,} policies")
     asked = [(each,) for each in policy_sets.requests(effort.requests * 2)]
-    first = timed_us(gate.layers.evaluate, asked[: effort.requests])
+    unknown = [(each,) for each in policy_sets.strangers(effort.compared)]
+    timed_us(gate.layers.evaluate, asked[: effort.requests])
     both = timed_us(gate.layers.evaluate, asked[effort.requests :])
-    say(f"the same {effort.compared:,} requests through cedarpy with parsed handles")
+    first = timed_us(gate.layers.evaluate, unknown)
+    say(f"{effort.compared:,} of these requests through cedarpy with parsed handles")
     engine = policy_sets.CedarEngine(text)
     compared = [(request, engine.question(request)) for (request,) in asked[: effort.compared]]
+    timed_us(tenant.evaluator.evaluate, asked)
     ours, theirs = [], []
-    for request, question in compared:
-        theirs += timed_us(engine.decide, [(question,)])
-        ours += timed_us(tenant.evaluator.evaluate, [(request,)])
+    for at in range(0, effort.compared, BLOCK):
+        theirs += timed_us(engine.decide, [(question,) for _, question in compared[at : at + BLOCK]])
+        ours += timed_us(tenant.evaluator.evaluate, [(request,) for request, _ in compared[at : at + BLOCK]])
     broad = policy_sets.loaded(policy_sets.document(policy_sets.broad_policies(POLICIES)))
     all_tried = timed_us(broad.evaluator.evaluate, asked[: effort.compared])
     title = f"authorization with {POLICIES:,} policies"
     return [
-        row(f"{title}, platform and tenant", both, "µs", below=10),
-        row(f"{title}, platform and tenant, p95", both, "µs", below=10, of=P95),
-        row(f"{title}, requests of the first {effort.requests:,}, p95", first, "µs", of=P95),
-        row(f"{title}, tenant alone, in turns with cedarpy", ours, "µs"),
+        row(title, ours, "µs", below=10),
+        row(f"{title}, p95", ours, "µs", below=10, of=P95),
+        row(f"{title}, the platform's beside them", both, "µs", below=10),
+        row(f"{title}, the platform's beside them, p95", both, "µs", below=10, of=P95),
+        row(f"{title}, a caller's first request", first, "µs"),
         row("cedarpy with parsed handles, the same requests", theirs, "µs"),
         row("cedarpy / Triskel", [median(theirs) / median(ours)], "times", at_least=50),
         row("cedarpy / Triskel, p95", [P95(theirs) / P95(ours)], "times", at_least=50),
-        row("decisions and determining policies equal to cedarpy's", policy_sets.agreed(tenant, engine, compared), "share", at_least=1, of=mean),
+        row(
+            "decisions and determining policies equal to cedarpy's",
+            policy_sets.agreed(tenant, engine, compared),
+            "share",
+            at_least=1,
+            of=mean,
+        ),
         row(f"authorization where all {POLICIES:,} policies must be tried", all_tried, "µs"),
     ]
 
@@ -214,10 +241,13 @@ def cold_rows(stored: bytes, effort: Effort) -> list[Row]:
 
 
 def adversarial_rows(gate: Gate, scanner: Scanner, effort: Effort) -> list[Row]:
-    """The worst input: the whole evaluation of each shape as a prompt, and its scan as a tool's argument and as a stream."""
+    """The worst input: each shape evaluated whole as a prompt, or scanned as a tool's argument where that takes longer."""
     shapes = adversarial(ADVERSARIAL_BYTES)
     say(f"{len(shapes)} adversarial shapes of {ADVERSARIAL_BYTES:,} bytes")
-    caller, quote = policy_sets.principals(1)[0], Quote(cost_bound=MicroUsd(5), tokens_bound=Tokens(7_000), clouds=frozenset({"aws"}))
+    caller, quote = (
+        policy_sets.principals(1)[0],
+        Quote(cost_bound=MicroUsd(5), tokens_bound=Tokens(7_000), clouds=frozenset({"aws"})),
+    )
     taken: dict[str, list[float]] = {}
     streamed: dict[str, list[float]] = {}
     for number, (name, text) in enumerate(shapes.items()):
@@ -229,8 +259,9 @@ def adversarial_rows(gate: Gate, scanner: Scanner, effort: Effort) -> list[Row]:
         for way, (work, arguments) in ways.items():
             taken[way] = [us / 1000 for us in timed_us(work, [arguments] * effort.repeats)]
         chunks = pieces(Random(number), text, CHUNK_CHARS)
-        us, _ = _streamed_us(scanner, chunks)
-        streamed[name] = us
+        streamed[name], _ = _streamed_us(scanner, chunks)
+        worse = max(ways, key=lambda way: median(taken[way]))
+        taken = {way: us for way, us in taken.items() if way == worse or way not in ways}
     ranked = sorted(taken, key=lambda way: -median(taken[way]))
     slowest = max(streamed, key=lambda name: mean(streamed[name]))
     return [

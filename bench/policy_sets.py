@@ -5,7 +5,7 @@ One rule: both are given what they like best. Cedar gets policies and entities a
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 from typing import Any
 
@@ -40,12 +40,12 @@ def policies(count: int, seed: int = 7) -> str:
 def broad_policies(count: int, seed: int = 7) -> str:
     """So many policies whose scope holds every call: each has its conditions tried, each time."""
     source = Random(seed)
-    head = "permit (principal, action, resource is Triskel::Model)"
+    head = 'permit (principal, action in [Triskel::Action::"chat", Triskel::Action::"embed"], resource)'
     return GENERAL + "\n".join(f'@id("bench.broad-{n}") {head} when {{ {_condition(source)} }};' for n in range(1, count))
 
 
 def _policy(source: Random, number: int) -> str:
-    effect = "forbid" if source.random() < 0.25 else "permit"
+    forbids = source.random() < 0.15
     principal = (
         f'principal in Triskel::Team::"{source.choice(_TEAMS)}"'
         if source.random() < 0.8
@@ -57,7 +57,11 @@ def _policy(source: Random, number: int) -> str:
         else 'action in [Triskel::Action::"chat", Triskel::Action::"embed"]'
     )
     resource = "resource" if source.random() < 0.1 else f'resource == Triskel::Model::"{source.choice(MODELS)}"'
-    conditions = [f"{source.choice(('when', 'when', 'unless'))} {{ {_condition(source)} }}" for _ in range(source.randint(1, 3))]
+    conditions = [
+        f"{source.choice(('when', 'when', 'unless'))} {{ {_condition(source)} }}"
+        for _ in range(3 if forbids else source.randint(1, 3))
+    ]
+    effect = "forbid" if forbids else "permit"
     return f'@id("bench.{number}") {effect} ({principal}, {action}, {resource}) {" ".join(conditions)};'
 
 
@@ -103,18 +107,25 @@ def principals(count: int, seed: int = 11) -> list[Principal]:
 
 
 def requests(count: int, seed: int = 13) -> list[Request]:
-    """Requests of 200 callers to 40 models, each with a context of its own."""
+    """Requests of 200 callers, each to two models of 40; each request has a context of its own."""
     source = Random(seed)
-    callers = principals(len(_USERS))
-    return [_request(source, source.choice(callers)) for _ in range(count)]
+    callers = [(caller, source.sample(MODELS, 2)) for caller in principals(len(_USERS))]
+    return [_request(source, caller, source.choice(models)) for caller, models in source.choices(callers, k=count)]
 
 
-def _request(source: Random, caller: Principal) -> Request:
+def strangers(count: int, seed: int = 23) -> list[Request]:
+    """Requests of callers who have never called before, in teams of their own choice."""
+    source = Random(seed)
+    return [
+        _request(source, replace(caller, principal_id=f"stranger-{number}"), source.choice(MODELS))
+        for number, caller in enumerate(principals(count, seed))
+    ]
+
+
+def _request(source: Random, caller: Principal, model: str) -> Request:
     surface = source.choice(("openai.chat", "native.chat"))
     early = early_context(stage=INPUT, surface=surface, tier=caller.tier, now_ms=source.randrange(1, 2 * 10**12))
-    facts = Facts(
-        data_classes=tuple(sorted(source.sample(_CLASSES, source.randrange(3)))), injection_risk=source.randrange(1000)
-    )
+    facts = Facts(data_classes=tuple(sorted(source.sample(_CLASSES, source.randrange(3)))), injection_risk=source.randrange(1000))
     context = call_context(
         early,
         facts,
@@ -124,7 +135,7 @@ def _request(source: Random, caller: Principal) -> Request:
         region=source.choice((None, "region-1", "region-2")),
     )
     action = ACTIONS[source.choice(("chat", "embed"))]
-    return Request(principal_entity(caller), action, resource_entity("Model", source.choice(MODELS)), context)
+    return Request(principal_entity(caller), action, resource_entity("Model", model), context)
 
 
 @dataclass(frozen=True, slots=True)

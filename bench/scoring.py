@@ -130,5 +130,3 @@ def score_text(score: Score, label: int, types: Sequence[str], missed_as: str) -
 def lowest_threshold(risks: Sequence[int], share: float) -> int:
     """The lowest risk, in permille, that at most `share` of the harmless texts reach; 1001 where there is none."""
     return next((risk for risk in range(1, 1001) if sum(each >= risk for each in risks) <= share * len(risks)), 1001)
-
-

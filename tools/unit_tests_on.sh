@@ -2,8 +2,16 @@
 # Runs the unit tests on another Python, in an environment of its own: unit_tests_on.sh VERSION UV
 set -eu
 version=$1 uv=$2
-python=$("$uv" python find "$version" 2>/dev/null) || python=
-if [ -z "$python" ] || ! "$python" -c '' 2>/dev/null; then
+# On the PATH, or among pyenv's, whose shims refuse to run a version that is there but not chosen.
+shim=$(command -v "python$version" || true)
+python=
+for candidate in "$("$uv" python find "$version" 2>/dev/null)" "$shim" "${shim%/shims/*}"/versions/"$version"*/bin/python; do
+    if [ -n "$candidate" ] && "$candidate" -c '' 2>/dev/null; then
+        python=$candidate
+        break
+    fi
+done
+if [ -z "$python" ]; then
     echo "unit tests on Python $version: skipped, because there is no Python $version"
     if [ "${TRISKEL_REQUIRE:-}" = all ]; then
         echo "TRISKEL_REQUIRE=all: a missing Python $version is a failure"

@@ -40,7 +40,9 @@ def _jwt(source: Random) -> str:
 def _pem(source: Random) -> str:
     kind = source.choice(("", "RSA ", "EC ", "OPENSSH "))
     lines = [some(source, 64, _WORD + "+/") for _ in range(source.randint(6, 24))]
-    return "\n".join([f"-----BEGIN {kind}PRIVATE KEY-----", *lines, some(source, 38, _WORD + "+/") + "==", f"-----END {kind}PRIVATE KEY-----"])
+    return "\n".join(
+        [f"-----BEGIN {kind}PRIVATE KEY-----", *lines, some(source, 38, _WORD + "+/") + "==", f"-----END {kind}PRIVATE KEY-----"]
+    )
 
 
 def _password(source: Random) -> str:
@@ -77,7 +79,9 @@ _KEYS: tuple[Callable[[Random], str], ...] = (
     lambda s: "figd_" + some(s, 40, _URL_SAFE),
     lambda s: "sq0csp-" + some(s, 43, _URL_SAFE),
     lambda s: f"{some(s, 10)}:AA{some(s, 33, _URL_SAFE)}",
-    lambda s: f"https://hooks.slack.com/services/T{some(s, 8, _UPPER + _DIGITS)}/B{some(s, 10, _UPPER + _DIGITS)}/{some(s, 24, _WORD)}",
+    lambda s: (
+        f"https://hooks.slack.com/services/T{some(s, 8, _UPPER + _DIGITS)}/B{some(s, 10, _UPPER + _DIGITS)}/{some(s, 24, _WORD)}"
+    ),
     lambda s: "AGE-SECRET-KEY-1" + some(s, 58, "QPZRY9X8GF2TVDW0S3JN54KHCE6MUA7L"),
     lambda s: "gsk_" + some(s, 52, _WORD),
     lambda s: "r8_" + some(s, 37, _WORD),
@@ -98,7 +102,7 @@ _AROUND = (
     "Why does this key not work any more? {key}",
     "I accidentally pasted {key} into the chat, what now?",
     "2026-03-01T10:00:00Z WARN retrying with {key} after 401",
-    "- name: KEY\n  value: \"{key}\"",
+    '- name: KEY\n  value: "{key}"',
     "Use {key} for staging, the other one is for production.",
 )
 
@@ -118,7 +122,7 @@ _NAMED = (
     "https://example.blob.core.windows.net/c?sv=2022-11-02&se=2026-01-01&sr=c&sp=r&sig={sas}%3D",
     "Authorization: Basic {basic}",
     "jwt.signing.key={token}",
-    "<add key=\"ApiKey\" value=\"{token}\" />",
+    '<add key="ApiKey" value="{token}" />',
     "encryption_key: {hex64}",
     "{pem}",
     "Please rotate this one:\n{pem}\nThanks",
@@ -146,7 +150,7 @@ _HARMLESS = (
     "The secret of a good soup is patience.",
     "access_key = get_secret('prod/db')",
     "secret: {{{{ vault.read('kv/app') }}}}",
-    "etag: \"{hex32}\"",
+    'etag: "{hex32}"',
     "password = input('Password: ')",
     "api_key: <redacted>",
     "tokens: {n5}, cost: 0.{n3} USD",

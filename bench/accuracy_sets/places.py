@@ -1,4 +1,7 @@
-"""Addresses and telephone numbers that reach nobody. One rule: ranges kept for documentation, as their authorities publish them."""
+"""Addresses and telephone numbers that reach nobody.
+
+One rule: they are of the ranges that are kept for documentation, as their authorities publish them.
+"""
 
 from random import Random
 
@@ -6,6 +9,11 @@ from bench.accuracy_sets.digits import some
 
 _DOMAINS = ("example.com", "example.org", "example.net", "mail.example.com", "shop.example.org", "support.example.net")
 """RFC 2606."""
+
+_MONTHS = (
+    "January", "February", "March", "April", "May", "June",
+    "July", "August", "September", "October", "November", "December",
+)  # fmt: skip
 
 
 def email(s: Random) -> str:
@@ -55,5 +63,11 @@ def mac_address(s: Random) -> str:
 def date_of_birth(s: Random) -> str:
     """A day in a usual spelling."""
     year, month, day = s.randint(1940, 2004), s.randint(1, 12), s.randint(13, 28)
-    months = "January February March April May June July August September October November December".split()
-    return s.choice((f"{year}-{month:02}-{day:02}", f"{month:02}/{day:02}/{year}", f"{day} {months[month - 1]} {year}", f"{day:02}.{month:02}.{year}"))
+    return s.choice(
+        (
+            f"{year}-{month:02}-{day:02}",
+            f"{month:02}/{day:02}/{year}",
+            f"{day} {_MONTHS[month - 1]} {year}",
+            f"{day:02}.{month:02}.{year}",
+        )
+    )

@@ -1,6 +1,8 @@
 """Publishing into a running process: calls go on, decisions change, what is bad changes nothing, and there is a way back."""
 
 import asyncio
+import os
+import pwd
 import threading
 import time
 from collections.abc import Callable
@@ -83,6 +85,7 @@ def refused(reply: Reply) -> list[str]:
 def test_a_running_process_takes_what_is_published(start: Start, folder: Callable[..., Path]) -> None:
     """Within two seconds and without a failed call; the tenant's own, and a rollback in the same way."""
     served = start()
+    operator = f"operator:{pwd.getpwuid(os.getuid()).pw_name}"
     with Caller(served) as caller:
         status, said = policy(served, "publish", folder(OPEN, NO_LARGE), "--owner", "acme")
         published_s = time.monotonic()
@@ -95,6 +98,9 @@ def test_a_running_process_takes_what_is_published(start: Start, folder: Callabl
     assert caller.statuses == {200, 403}
     changes = [one for (_, one), (_, other) in zip(caller.replies, caller.replies[1:], strict=False) if one != other]
     assert changes == [200, 403], "each change came once, and for every call"
+    listed = policy(served, "list", "--owner", "acme")[1].splitlines()
+    assert [line.split()[-1] for line in listed] == [operator, operator]
+    assert policy(served, "list", "--owner", "platform")[1].endswith("  triskel\n")
 
 
 def test_a_bad_bundle_leaves_the_last_good_one_in_use(start: Start, folder: Callable[..., Path]) -> None:

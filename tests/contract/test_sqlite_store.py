@@ -2,6 +2,8 @@
 
 import asyncio
 import sqlite3
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,7 +20,7 @@ from triskel.model.call import Action, CallKind, Target
 from triskel.model.decision import Decision, Verdict
 from triskel.model.principal import Principal, PrincipalKind
 from triskel.testing.contracts.audit_store import START_MS, ChainBuilder, found, pages
-from triskel.testing.contracts.store import StoreContract, api_key
+from triskel.testing.contracts.store import StoreContract, activation, api_key, bundle
 from triskel.testing.memory_store import MemoryStore
 
 
@@ -46,6 +48,67 @@ class TestSqliteStore(StoreContract):
         opened = SqliteStore.open(path)
         yield opened
         await opened.aclose()
+
+
+_ACTIVATOR = """
+import asyncio, sys
+from pathlib import Path
+from triskel.adapters.sqlite_store import SqliteStore
+from triskel.testing.contracts.store import bundle
+
+async def main(path, name):
+    store = SqliteStore.open(Path(path))
+    print("open", flush=True)
+    sys.stdin.readline()
+    won = 0
+    for turn in range(100):
+        last = await store.bundle_history("acme", 1)
+        before, mine = last[0].bundle_hash if last else None, f"{name}{turn}"
+        await store.put_bundle(bundle("acme", mine))
+        won += await store.activate_bundle("acme", mine, turn, by=f"after {before}", if_active=before)
+    print(won, flush=True)
+    await store.aclose()
+
+asyncio.run(main(*sys.argv[1:]))
+"""
+
+
+async def test_two_processes_never_activate_over_each_other(store: SqliteStore, path: Path) -> None:
+    """Each activation of the history stands on the one that its process had seen; the others were told so."""
+    pipe = subprocess.PIPE
+    command = [sys.executable, "-c", _ACTIVATOR, str(path)]
+    processes = [subprocess.Popen([*command, name], stdin=pipe, stdout=pipe, text=True) for name in "ab"]
+    for process in processes:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "open\n"
+    for process in processes:
+        assert process.stdin is not None
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    won = [int(process.communicate(timeout=30)[0]) for process in processes]
+    history = list(await store.bundle_history("acme", 1_000))
+    assert len(history) == sum(won)
+    assert all(won)
+    before = [each.bundle_hash for each in history[1:]] + [None]
+    assert [each.by for each in history] == [f"after {name}" for name in before]
+
+
+async def test_activations_of_an_older_file_name_nobody(path: Path) -> None:
+    """What the first version wrote is migrated as it is; what comes after says who."""
+    version, name, script = schema.migrations()[0]
+    connection = sqlite3.connect(path)
+    connection.executescript(script + "CREATE TABLE schema_version (version INTEGER PRIMARY KEY, name TEXT NOT NULL) STRICT;")
+    connection.execute("INSERT INTO schema_version VALUES (?, ?)", (version, name))
+    connection.execute("INSERT INTO bundles VALUES ('acme', 'h1', ?, 7)", (b"permit",))
+    connection.execute("INSERT INTO bundle_activations (owner, bundle_hash, at_ms) VALUES ('acme', 'h1', 10)")
+    connection.commit()
+    connection.close()
+    store = SqliteStore.open(path)
+    assert await store.bundle("h1") == bundle("acme", "h1")
+    assert await store.activate_bundle("acme", "h1", 20, by="user:ann", if_active="h1")
+    assert list(await store.bundle_history("acme", 9)) == [activation(20, "h1", "user:ann"), activation(10, "h1")]
+    await store.check()
+    await store.aclose()
 
 
 class TestStatements:

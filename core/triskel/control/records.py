@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 from triskel.audit.record import Intent, Outcome, decode_body
-from triskel.errors import ConfigurationInvalid, NotFound
 from triskel.control.publishing import Publisher
+from triskel.errors import ConfigurationInvalid, NotFound
 from triskel.model.audit import AuditQuery, Entry
 from triskel.model.finding import FindingRecord
 from triskel.policy.bundle import Bundle, load_bundle

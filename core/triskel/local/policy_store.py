@@ -14,10 +14,10 @@ from typing import Any
 
 from triskel.adapters.sqlite_store import SqliteStore
 from triskel.adapters.system_clock import SystemClock
-from triskel.errors import ConfigurationInvalid, NotFound
 from triskel.control.publishing import ACTIVE, Published, Publisher
 from triskel.control.records import calls_of, explain_decision, recorded, tenants_of
 from triskel.control.records import simulate as simulated
+from triskel.errors import ConfigurationInvalid, NotFound
 from triskel.local.home import Home
 from triskel.local.policy_authoring import compiled, detectors, report, tried
 from triskel.local.policy_files import read_text

@@ -71,7 +71,7 @@ class BundleStore(Protocol):
         """The bundle of this hash, active or not, whoever owns it; of several owners' the one that was put first. Or None."""
 
     async def activate_bundle(
-        self, owner: str, bundle_hash: str, at_ms: int, *, by: str = "", if_active: str | None | Whatever = ANY
+        self, owner: str, bundle_hash: str, at_ms: int, *, by: str = "", if_active: str | Whatever | None = ANY
     ) -> bool:
         """Make a bundle that `owner` has put its active one. Raises NotFound.
 

@@ -51,7 +51,7 @@ class MemoryStore(MemoryAuditStore):
         return next((bundle for (_, name), bundle in self._bundles.items() if name == bundle_hash), None)
 
     async def activate_bundle(
-        self, owner: str, bundle_hash: str, at_ms: int, *, by: str = "", if_active: str | None | Whatever = ANY
+        self, owner: str, bundle_hash: str, at_ms: int, *, by: str = "", if_active: str | Whatever | None = ANY
     ) -> bool:
         """Make it the active one, or False where `if_active` is not. Raises NotFound."""
         if (owner, bundle_hash) not in self._bundles:

@@ -8,8 +8,8 @@ from tests.unit.calls import a_principal
 from tests.unit.policy.publishing.drafts import NO_LARGE, OPEN, OPERATED, a_document, files
 from tests.unit.systems import a_key, a_stage, completion
 
-from triskel.errors import ConfigurationInvalid
 from triskel.control.authoring import Authoring
+from triskel.errors import ConfigurationInvalid
 from triskel.model.principal import PrincipalKind
 from triskel.policy.bundle import bundle_hash
 from triskel.policy.publishing.draft import read_draft
@@ -57,13 +57,13 @@ async def asked(*answers, own: str | None = OPERATED, teams=("operators",), **fi
     """An operator of `acme`, which has published `own` policies."""
     stage = await a_stage(*answers)
     if own is not None:
-        await stage.system.application._surfaces.publisher.publish("acme", a_document(own))
+        await stage.system.application._surfaces.publisher.publish("acme", a_document(own), by="operator:root")
     return Asked(stage, await a_key(stage, a_principal(teams=teams, **fields)))
 
 
 async def test_nobody_comes_near_without_a_permit():
-    """Every path asks `administer`, and the default policies permit that to nobody; a refusal is on record."""
-    ask = await asked(own=None)
+    """Every path asks `administer`, and the default policies permit that to operators alone; a refusal is on record."""
+    ask = await asked(own=None, teams=())
     for path in PATHS:
         status, body, _ = await ask("POST", f"/v1/policies/{path}", {"files": files(OPEN)})
         assert (status, body["error"]["code"]) == (403, "policy_denied"), path
@@ -98,6 +98,9 @@ async def test_publishing_takes_effect_at_once_and_leaves_proof():
     assert (listed["in_use"], listed["in_use_owner"], listed["warning"]) == (body["after"], "acme", None)
     status, back, _ = await ask("POST", "/v1/policies/rollback", {"if_active": body["after"]})
     assert (status, back["after"]) == (200, before)
+    rows = (await ask("GET", "/v1/policies"))[1]["data"]
+    assert [row["by"] for row in rows] == ["user:ada", "user:ada", "operator:root"]
+    assert [row["active"] for row in rows] == [True, False, False]
     assert (await ask.chat())[0] == 200
     proofs = [entry for entry in await ask.stage.entries() if entry["outcome"] == "checked"]
     assert [entry["effect_key"] for entry in proofs] == ["policies.rollback:previous", f"policies.publish:{body['after']}"]
@@ -194,7 +197,7 @@ async def test_a_decision_is_explained_to_its_own_tenant_alone():
     ask = await asked(completion(), own=own)
     _, _, head = await ask.chat()
     decision = head["x-triskel-decision"]
-    await ask.stage.system.application._surfaces.publisher.publish("acme", a_document(own, NO_LARGE))
+    await ask.stage.system.application._surfaces.publisher.publish("acme", a_document(own, NO_LARGE), by="operator:root")
     await ask.stage.system.policies.look("acme")
     status, told, _ = await ask("GET", f"/v1/policies/explain/{decision}")
     assert (status, told["verdict"], told["stages"][0]["agrees"]) == (200, "allow", True), told

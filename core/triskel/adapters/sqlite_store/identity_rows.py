@@ -68,23 +68,24 @@ def put_bundle(connection: sqlite3.Connection, bundle: StoredBundle) -> None:
 
 def bundle(connection: sqlite3.Connection, bundle_hash: str) -> StoredBundle | None:
     """The one of this hash that was put first, or None."""
-    row = connection.execute(_BUNDLE + "FROM bundles b WHERE b.bundle_hash = ? ORDER BY b.rowid LIMIT 1", (bundle_hash,)).fetchone()
+    sql = _BUNDLE + "FROM bundles b WHERE b.bundle_hash = ? ORDER BY b.rowid LIMIT 1"
+    row = connection.execute(sql, (bundle_hash,)).fetchone()
     return None if row is None else _stored(row)
 
 
 def activate_bundle(
-    connection: sqlite3.Connection, owner: str, bundle_hash: str, at_ms: int, by: str, if_active: str | None | Whatever
+    connection: sqlite3.Connection, owner: str, activation: BundleActivation, if_active: str | Whatever | None
 ) -> bool:
     """Make it the active one, or False where `if_active` is not. Raises NotFound."""
-    known = connection.execute("SELECT 1 FROM bundles WHERE owner = ? AND bundle_hash = ?", (owner, bundle_hash))
-    if known.fetchone() is None:
-        raise NotFound(f"`{owner}` has no policy bundle `{bundle_hash}`")
+    known = "SELECT 1 FROM bundles WHERE owner = ? AND bundle_hash = ?"
+    if connection.execute(known, (owner, activation.bundle_hash)).fetchone() is None:
+        raise NotFound(f"`{owner}` has no policy bundle `{activation.bundle_hash}`")
     if not isinstance(if_active, Whatever):
         last = bundle_history(connection, owner, 1)
         if (last[0].bundle_hash if last else None) != if_active:
             return False
     sql = "INSERT INTO bundle_activations (owner, bundle_hash, at_ms, activated_by) VALUES (?, ?, ?, ?)"
-    connection.execute(sql, (owner, bundle_hash, at_ms, by))
+    connection.execute(sql, (owner, activation.bundle_hash, activation.at_ms, activation.by))
     return True
 
 

@@ -58,10 +58,11 @@ class SqliteStore:
         return await self._connections.read(identity_rows.bundle, bundle_hash)
 
     async def activate_bundle(
-        self, owner: str, bundle_hash: str, at_ms: int, *, by: str = "", if_active: str | None | Whatever = ANY
+        self, owner: str, bundle_hash: str, at_ms: int, *, by: str = "", if_active: str | Whatever | None = ANY
     ) -> bool:
         """Make a kept bundle the active one of `owner`, or False where `if_active` is not the active one. Raises NotFound."""
-        return await self._connections.write(identity_rows.activate_bundle, owner, bundle_hash, at_ms, by, if_active)
+        activation = BundleActivation(at_ms=at_ms, bundle_hash=bundle_hash, by=by)
+        return await self._connections.write(identity_rows.activate_bundle, owner, activation, if_active)
 
     async def active_bundle(self, owner: str) -> StoredBundle | None:
         """The bundle that was activated last, or None."""

@@ -12,7 +12,8 @@ from triskel.errors import ConfigurationInvalid
 from triskel.policy.scan.author import data_folder, write_pack
 from triskel.policy.scan.detector import Pack, canonical
 from triskel.policy.scan.gates import ENGINES, NAMES, numbers
-from triskel.policy.scan.pack import PACK_FILE, database_file, default_folder, enclosed
+from triskel.policy.scan.pack import PACK_FILE, HyperscanEngines, database_file, default_folder, enclosed
+from triskel.policy.scan.proof import misses
 
 
 def compile_databases(pack: Pack) -> dict[str, bytes]:
@@ -38,12 +39,16 @@ def build(folder: Path) -> Pack:
     """Writes definitions and database into a folder and returns the pack.
 
     Raises:
-        ConfigurationInvalid: the detector files are wrong.
+        ConfigurationInvalid: the detector files are wrong, or Hyperscan misses what RE2 sees.
     """
     pack = write_pack(data_folder())
+    databases = compile_databases(pack)
+    faults = misses(pack, HyperscanEngines(databases))
+    if faults:
+        raise ConfigurationInvalid("hyperscan does not see what the detectors describe", faults=tuple(faults))
     folder.mkdir(parents=True, exist_ok=True)
     _replace(folder / PACK_FILE, canonical(pack))
-    _replace(folder / database_file(), enclosed(compile_databases(pack), pack))
+    _replace(folder / database_file(), enclosed(databases, pack))
     return pack
 
 

@@ -219,20 +219,32 @@ def _clusters(matches: list[Match]) -> list[tuple[int, int]]:
 class PhraseFold:
     """Finds phrases, paragraph by paragraph. A phrase belongs to the paragraph in which it ends."""
 
-    __slots__ = ("_shelves", "_whole", "position")
+    __slots__ = ("_in_one_pass", "_shelves", "_whole", "position")
 
     def __init__(self, reader: Reader) -> None:
         self._shelves = reader.shelves
+        # An engine that reports one end of a match for each start may name one in the next paragraph.
+        self._in_one_pass = all(gate.all_ends for gate, _ in reader.shelves)
         self._whole = reader.book.whole
         self.position = 0
 
     def advance(self, data: bytes, *, final: bool) -> list[Match]:
         """What is found by moving on as far as `data` allows."""
-        end = len(data) if final else self._reach(data)
-        if end <= self.position:
-            return []
-        first, self.position = self.position, end
-        low = max(0, first - LOOK_BACK_CHARS)
+        limit = len(data) if final else self._reach(data)
+        out: list[Match] = []
+        while self.position < limit:
+            start, end = self.position, limit
+            if not self._in_one_pass:
+                reach = phrase_end(data, start)
+                end = limit if reach < 0 else min(reach, limit)
+            self.position = end
+            hits = self._hits(data, start, end)
+            if hits or self._whole:
+                out += self._phrases(data, start, end, hits)
+        return out
+
+    def _hits(self, data: bytes, start: int, end: int) -> list[tuple[int, tuple[Rule, ...]]]:
+        low = max(0, start - LOOK_BACK_CHARS)
         window = data[low:end] if low or end < len(data) else data
         hits: list[tuple[int, tuple[Rule, ...]]] = []
         for gate, book in self._shelves:
@@ -240,7 +252,7 @@ class PhraseFold:
                 rules = book.get(hit & GATE_MASK)
                 if rules is not None:
                     hits.append(((hit >> GATE_BITS) + low, rules))
-        return self._phrases(data, first, end, hits) if hits or self._whole else []
+        return hits
 
     def _reach(self, data: bytes) -> int:
         reach = self.position

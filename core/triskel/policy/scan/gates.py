@@ -29,7 +29,9 @@ class HitLimitReached(Exception):
 
 
 class Gate(Protocol):
-    """An engine over some gates."""
+    """An engine over some gates. `all_ends`: it reports every end of a match and not one for each start."""
+
+    all_ends: bool
 
     def hits(self, data: bytes) -> list[int]:
         """Every hit in `data`, unsorted.
@@ -90,6 +92,7 @@ class Engines(Protocol):
 class HyperscanGate:
     """All gates in one pass (https://intel.github.io/hyperscan/dev-reference/). The database was built elsewhere."""
 
+    all_ends = True
     __slots__ = ("_database", "_halted", "_scratch_in_use", "_scratch_of")
 
     def __init__(self, serialised: bytes) -> None:
@@ -138,6 +141,7 @@ class Re2Gate:
     `once`: the first hit of a gate is enough.
     """
 
+    all_ends = False
     __slots__ = ("_filter", "_once", "_searches")
 
     def __init__(self, gates: Iterable[str], *, once: bool) -> None:

@@ -10,40 +10,40 @@ import re._parser as parser
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from triskel.policy.scan.gates import ENGINES, GATE_BITS, GATE_MASK, NAMES, Engines, Gate, Re2Engines, numbers
+from triskel.policy.scan.detector import Pack
+from triskel.policy.scan.gates import ENGINES, NAMES, Engines, Gate, Re2Gate, numbers
 
-SAMPLES = 12
-PADDINGS = (0, 1, 7, 15, 16, 17, 31, 33, 47, 63, 65, 130)
+SAMPLES = 64
+PADDINGS = (0, 3, 16, 17, 34, 66)
 _FILLERS = (b"x", b" ", b".", b"7", b"\n")
 
 Pick = Callable[[int], int]
 
 
-def misses(pack: Any, engines: Engines) -> list[str]:
+def misses(pack: Pack, engines: Engines, samples: int = SAMPLES) -> list[str]:
     """One line for each gate of which the engines miss a hit that RE2 sees; empty for a good database."""
-    judge = Re2Engines(pack)
     faults: list[str] = []
     for engine in ENGINES:
-        for number, gate in enumerate(numbers(pack, engine)):
-            text = _missed(engines(engine), judge(engine), gate, number, once=engine == NAMES)
+        gate_of = engines(engine)
+        for gate, number in numbers(pack, engine).items():
+            text = _missed(gate_of, Re2Gate([gate], once=engine == NAMES), number, texts_for(gate, samples))
             if text is not None:
                 faults.append(f"{engine}: gate `{gate}` is missed in {text!r}")
     return faults
 
 
-def _missed(tried: Gate, judge: Gate, gate: str, number: int, *, once: bool) -> bytes | None:
-    for text in texts_for(gate):
-        expected = {hit for hit in judge.hits(text) if hit & GATE_MASK == number}
-        seen = {hit for hit in tried.hits(text) if hit & GATE_MASK == number}
-        if not expected <= seen if not once else expected and not seen:
+def _missed(tried: Gate, judge: Gate, number: int, texts: Iterator[bytes]) -> bytes | None:
+    for text in texts:
+        expected = {hit | number for hit in judge.hits(text)}
+        if expected and not expected <= set(tried.hits(text)):
             return text
     return None
 
 
-def texts_for(gate: str) -> Iterator[bytes]:
+def texts_for(gate: str, samples: int) -> Iterator[bytes]:
     """Texts in which the gate should hit, behind paddings of many lengths."""
     tree = parser.parse(gate.encode("ascii"))
-    for sample in range(SAMPLES):
+    for sample in range(samples):
         word = _word(tree, _picker(sample))
         for index, padding in enumerate(PADDINGS):
             filler = _FILLERS[(sample + index) % len(_FILLERS)]

@@ -18,6 +18,8 @@ from triskel.policy.scan.scanner import Scanner
 class OracleGate:
     """Gates on `re`: slow, and the judge of the others."""
 
+    all_ends = False
+
     def __init__(self, gates: dict[str, int], *, once: bool) -> None:
         self._searches = [re.compile(gate.encode("ascii")).search for gate in gates]
         self._once = once
