@@ -39,20 +39,15 @@ def calling(served: Triskel, **chat: Any) -> Iterator[None]:
         thread.join(20)
 
 
-@pytest.mark.parametrize("late", [False, True])
 @pytest.mark.parametrize("stream", [False, True])
-def test_a_crash_in_mid_call(start: Start, clouds: Clouds, tmp_path: Path, stream: bool, late: bool) -> None:
-    """After `kill -9` and a restart the chain is whole, and the call that was open is reported as abandoned, once.
-
-    Late or not: whether its intent had reached the chain, or was in the journal alone.
-    """
+def test_a_crash_in_mid_call(start: Start, clouds: Clouds, tmp_path: Path, stream: bool) -> None:
+    """After `kill -9` and a restart the chain is whole, and the call that was open is reported as abandoned, once."""
     served = start(timeouts=LONG_AGO)
     done = served.chat("hi").headers["x-triskel-audit"]
     clouds.order({"kind": "stall", "after_frames": 3} if stream else {"kind": "hang"})
     with calling(served, model="bench", stream=stream):
         clouds.wait_for("in_flight")
-        if late:
-            eventually(lambda: served.verify()["open_calls"] == 1, "the open call to be in the chain")
+        eventually(lambda: served.verify()["open_calls"] == 1, "the open call to be in the chain")
         served.kill()
     clouds.wait_for("cancelled")
     while_dead = run(["audit", "verify", "--data-dir", served.directory], tmp_path)
@@ -76,42 +71,6 @@ def test_a_crash_in_mid_call(start: Start, clouds: Clouds, tmp_path: Path, strea
     assert ", 0 open and 1 abandoned calls" in after.stdout
 
 
-def test_crashes_under_load_lose_and_repeat_nothing(clouds: Clouds, tmp_path: Path) -> None:
-    """Every call that was answered before a `kill -9` is in the chain once, whatever the sequencer was doing."""
-    directory = tmp_path / "data"
-    clouds.give_keys(directory)
-    answered: list[str] = []
-    key = make_key(directory, "acme")
-    for _ in range(3):
-        served = serve(directory, clouds.configuration())
-        served.key = key
-
-        def call(served: Triskel = served) -> None:
-            while True:
-                try:
-                    answered.append(served.chat("hi", timeout_s=5).headers["x-triskel-audit"])
-                except Exception:  # noqa: BLE001 - the crash
-                    return
-
-        threads = [threading.Thread(target=call) for _ in range(4)]
-        for thread in threads:
-            thread.start()
-        so_far = len(answered)
-        eventually(lambda so_far=so_far: len(answered) >= so_far + 100, "calls to be answered")  # type: ignore[misc]
-        served.kill()
-        for thread in threads:
-            thread.join()
-    with serve(directory, clouds.configuration()) as again:
-        again.key = key
-        verified = again.verify()
-        assert (verified["valid"], verified["open_calls"]) == (True, 0)
-        records = again.audit(limit=1000)["data"]
-        ids = [record["id"] for record in records]
-        assert len(ids) == len(set(ids))
-        assert set(answered) <= set(ids)
-        assert {record["state"] for record in records if record["id"] in set(answered)} == {"closed"}
-
-
 @contextmanager
 def no_file_grows(served: Triskel, directory: Path, room_bytes: int) -> Iterator[None]:
     """The disk as the process sees it: its journal may grow by so many bytes more, and nothing beyond."""
@@ -124,8 +83,7 @@ def no_file_grows(served: Triskel, directory: Path, room_bytes: int) -> Iterator
         resource.prlimit(served.pid, resource.RLIMIT_FSIZE, unlimited)
 
 
-@pytest.mark.parametrize("room_bytes", [0, 1, 700])
-@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize(("room_bytes", "stream"), [(0, False), (1, True), (700, False)])
 def test_a_full_disk_refuses_the_call(
     start: Start, clouds: Clouds, require: Callable[[bool, str], None], room_bytes: int, stream: bool
 ) -> None:

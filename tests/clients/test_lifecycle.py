@@ -115,8 +115,9 @@ def test_a_port_in_use(base: Path, tmp_path: Path, command: str) -> None:
     assert "--port" in line
 
 
-@pytest.mark.parametrize("where", ["{file}", "{file}/below", "/proc/triskel", "/dev/null"])
-@pytest.mark.parametrize("command", ["up", "serve"])
+@pytest.mark.parametrize(
+    ("command", "where"), [("up", "{file}"), ("serve", "{file}/below"), ("up", "/proc/triskel"), ("serve", "/dev/null")]
+)
 def test_a_data_directory_that_cannot_be_written(base: Path, tmp_path: Path, command: str, where: str) -> None:
     """One line that names the directory and the way out; status 1."""
     (tmp_path / "file").write_text("")
@@ -157,13 +158,12 @@ def test_a_configuration_with_faults(tmp_path: Path, command: list[str]) -> None
 def test_a_document_that_is_none(tmp_path: Path, text: str | bytes, said: str) -> None:
     """What is wrong is said in a few lines that name the file and, where there is one, the place."""
     (tmp_path / "triskel.yaml").write_bytes(text if isinstance(text, bytes) else text.encode())
-    for command in (["config", "check"], ["serve", "--port", "0"]):
-        ended = run(command, tmp_path)
-        assert ended.returncode == 1
-        assert ended.stderr.startswith("triskel: ")
-        assert "triskel.yaml:" in ended.stderr
-        assert said in ended.stderr
-        assert "Traceback" not in ended.stderr
+    ended = run(["config", "check"], tmp_path)
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("triskel: ")
+    assert "triskel.yaml:" in ended.stderr
+    assert said in ended.stderr
+    assert "Traceback" not in ended.stderr
 
 
 def test_nothing_to_serve(base: Path, tmp_path: Path) -> None:

@@ -212,7 +212,7 @@ async def test_what_was_looked_at_long_ago_is_looked_at_before_it_decides():
     assert tenant_hash(using) == TWO_HASH
 
 
-@pytest.mark.parametrize("odd", ["bundle:" + ONE_HASH, "", "platform", "default"])
+@pytest.mark.parametrize("odd", ["", "platform", "default"])
 async def test_an_odd_name_gives_a_tenant_nobody_elses_policies(odd):
     """Whatever a tenant is called, it has its own policies or the default ones."""
     store, clock, using = await in_use()

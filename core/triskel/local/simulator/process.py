@@ -138,4 +138,5 @@ class _Parent(asyncio.Protocol):
         self._on_end()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  the loop's signature
+        """The pipe broke: that too is an end."""
         self._on_end()

@@ -8,9 +8,6 @@ PLATFORM = "platform"
 TENANT_DEFAULT = "default"
 """The owner of the policies of a tenant that has published none."""
 
-KEPT = "bundle:"
-"""Under `KEPT` and its hash a store also keeps each bundle that was ever active, so that it is found by its name alone."""
-
 
 def layer_of(owner: str) -> str:
     """The layer for which an owner publishes: `platform` or `tenant`."""
@@ -19,7 +16,7 @@ def layer_of(owner: str) -> str:
 
 def may_own(tenant_id: str) -> bool:
     """Whether a tenant of this name can have policies of its own; otherwise it has the default ones."""
-    return bool(tenant_id) and tenant_id not in (PLATFORM, TENANT_DEFAULT) and not tenant_id.startswith(KEPT)
+    return bool(tenant_id) and tenant_id not in (PLATFORM, TENANT_DEFAULT)
 
 
 def check_owner(owner: str) -> None:

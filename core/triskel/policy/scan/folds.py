@@ -6,7 +6,7 @@ the same fold with a single step.
 
 from typing import NamedTuple
 
-from triskel.policy.scan.gates import GATE_BITS, GATE_MASK, Gate
+from triskel.policy.scan.gates import GATE_BITS, GATE_MASK, Gate, gates_in
 from triskel.policy.scan.rules import Book, Match, Rule, matches_of, settle
 from triskel.policy.scan.segments import (
     BLOCK_CAP_CHARS,
@@ -22,6 +22,10 @@ from triskel.policy.scan.segments import (
     phrase_end,
     soft_place,
 )
+
+
+WHOLE_PARAGRAPHS = 32
+"""Only the first paragraphs of a text are judged as a whole: what is longer is no value of a field."""
 
 
 def hits_behind(gate: Gate, data: bytes, start: int, end: int) -> list[int]:
@@ -199,9 +203,8 @@ class ValueFold:
             if until > start:
                 matches.append(Match(-rule.confidence, start, until, rule.confidence, rule))
         wanted: dict[Rule, None] = {}
-        hits = hits_behind(self._gate, data, start, end + 1 if more else end)
-        for hit in hits:
-            wanted.update(dict.fromkeys(self._book.values.get(hit & GATE_MASK, ())))
+        for gate in sorted(gates_in(hits_behind(self._gate, data, start, end + 1 if more else end))):
+            wanted.update(dict.fromkeys(self._book.values.get(gate, ())))
         return matches + matches_of(wanted, data, start, end, self._names, more=more)
 
 
@@ -219,13 +222,14 @@ def _clusters(matches: list[Match]) -> list[tuple[int, int]]:
 class PhraseFold:
     """Finds phrases, paragraph by paragraph. A phrase belongs to the paragraph in which it ends."""
 
-    __slots__ = ("_in_one_pass", "_shelves", "_whole", "position")
+    __slots__ = ("_in_one_pass", "_shelves", "_whole", "_whole_left", "position")
 
     def __init__(self, reader: Reader) -> None:
         self._shelves = reader.shelves
         # An engine that reports one end of a match for each start may name one in the next paragraph.
         self._in_one_pass = all(gate.all_ends for gate, _ in reader.shelves)
         self._whole = reader.book.whole
+        self._whole_left = WHOLE_PARAGRAPHS if self._whole else 0
         self.position = 0
 
     def advance(self, data: bytes, *, final: bool) -> list[Match]:
@@ -239,7 +243,7 @@ class PhraseFold:
                 end = limit if reach < 0 else min(reach, limit)
             self.position = end
             hits = self._hits(data, start, end)
-            if hits or self._whole:
+            if hits or self._whole_left:
                 out += self._phrases(data, start, end, hits)
         return out
 
@@ -264,10 +268,13 @@ class PhraseFold:
         out: list[Match] = []
         index = 0
         hits.sort(key=_place)
-        while index < len(hits) or (self._whole and start < limit):
+        while index < len(hits) or (self._whole_left and start < limit):
             end = phrase_end(data, start)
             end = limit if end < 0 else min(end, limit)
-            wanted = dict.fromkeys(self._whole)
+            wanted: dict[Rule, None] = {}
+            if self._whole_left and not data[start:end].isspace():
+                self._whole_left -= 1
+                wanted.update(dict.fromkeys(self._whole))
             while index < len(hits) and hits[index][0] <= end:
                 if hits[index][0] > start:
                     wanted.update(dict.fromkeys(hits[index][1]))

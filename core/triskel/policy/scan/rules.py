@@ -24,6 +24,9 @@ KEY_CHARS = 64
 MAX_FAILURES = 16
 """After so many values of a segment that fail their check, a rule no longer looks inside those that fail."""
 
+MAX_PHRASES = 32
+"""How many phrases of one rule are told apart in a paragraph."""
+
 WHOLE_CHARS = 512
 """A longer paragraph is not judged as a whole."""
 
@@ -47,7 +50,7 @@ class Rule:
     """One pattern of a detector on one surface."""
 
     __slots__ = (
-        "_compile", "_regex", "_word_groups", "_words", "back", "category", "confidence", "context_confidence", "find", "group", "id", "named_by", "reads_back",
+        "_compile", "_regex", "_word_groups", "_words", "back", "category", "confidence", "context_confidence", "find", "group", "id", "named_by", "phrased", "reads_back",
         "risk", "silent", "tail", "type", "validate", "validator", "whole",
     )  # fmt: skip
 
@@ -62,8 +65,8 @@ class Rule:
         self.risk = detector.risk * scale // 1000
         self.silent = detector.silent
         self.reads_back = pattern.reads_back
-        phrased = detector.look_ahead is LookAhead.PHRASE
-        self.back = (LOOK_BACK_CHARS if phrased else KEY_CHARS) if pattern.reads_back else 1
+        self.phrased = detector.look_ahead is LookAhead.PHRASE
+        self.back = (LOOK_BACK_CHARS if self.phrased else KEY_CHARS) if pattern.reads_back else 1
         self.whole = pattern.whole
         self.group = pattern.group
         self.tail = re.compile(f"[{detector.tail}]*".encode("ascii")).match if detector.tail else None
@@ -79,10 +82,10 @@ class Rule:
         self.find = self._compile(self._regex)
         return self.find(window, position)
 
-    def matches(self, data: bytes, start: int, end: int, *, more: bool, named: bool = True) -> list[Match]:
+    def matches(self, data: bytes, start: int, end: int, *, more: bool, words: dict[int, bytes] | None = None) -> list[Match]:
         """The matches whose value lies in the segment. `more`: the segment is cut by force and the text goes on.
 
-        `named`: a context word may stand near by.
+        `words` keeps the words before values, for all rules of a segment; it is None where no context word is near.
         """
         if self.whole:
             return self._whole_match(data, start, end)
@@ -104,9 +107,13 @@ class Rule:
                     patience -= 1
                     onward = found[0][0] + 1 if patience > 0 else onward
                 else:
-                    confidence = self._confidence(data, first, start) if named else self.confidence
+                    confidence = self.confidence if words is None else self._confidence(data, first, start, words)
                     if confidence:
                         matches.append(Match(-confidence, first, last, confidence, self))
+                        if self.phrased and len(matches) == MAX_PHRASES:
+                            # Enough is known; what follows in this paragraph is taken for more of the same.
+                            matches[-1] = matches[-1]._replace(end=end)
+                            return matches
             found = find(window, onward) if onward < len(window) else None
         return matches
 
@@ -115,12 +122,12 @@ class Rule:
             return []
         return [Match(-self.confidence, start, end, self.confidence, self)]
 
-    def _confidence(self, data: bytes, first: int, segment_start: int) -> int:
-        if self.context_confidence:
+    def _confidence(self, data: bytes, first: int, segment_start: int, words: dict[int, bytes]) -> int:
+        near = words.get(first)
+        if near is None:
             low = max(0, first - CONTEXT_CHARS, segment_start - LOOK_BACK_CHARS)
-            if self._is_named_in(words_of(data, low, first)):
-                return self.context_confidence
-        return self.confidence
+            near = words[first] = words_of(data, low, first)
+        return self.context_confidence if self._is_named_in(near) else self.confidence
 
     def _is_named_in(self, words: bytes) -> bool:
         if not self._words.isdisjoint(words.split()):
@@ -142,6 +149,7 @@ def words_of(data: bytes, low: int, end: int) -> bytes:
 def matches_of(rules: Iterable[Rule], data: bytes, start: int, end: int, names: Gate, *, more: bool) -> list[Match]:
     """The matches of several rules for values in one segment, not weighed yet. `names` are the gates of context words."""
     present: set[int] | None = None
+    words: dict[int, bytes] = {}
     matches: list[Match] = []
     for rule in rules:
         named = rule.named_by >= 0
@@ -151,7 +159,7 @@ def matches_of(rules: Iterable[Rule], data: bytes, start: int, end: int, names: 
             named = rule.named_by in present
             if not named and not rule.confidence:
                 continue
-        matches += rule.matches(data, start, end, more=more, named=named)
+        matches += rule.matches(data, start, end, more=more, words=words if named else None)
     return matches
 
 
@@ -196,6 +204,9 @@ def settle(matches: list[Match]) -> list[Match]:
     """
     if len(matches) < 2:
         return matches
+    best = min(matches, key=_by_rank)
+    if all(best.start <= match.start and match.end <= best.end for match in matches):
+        return [best]
     kept = Kept()
     for match in sorted(matches, key=_by_rank):
         pieces = kept.uncovered(match.start, match.end)

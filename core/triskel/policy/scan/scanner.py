@@ -78,9 +78,16 @@ def _compile_re2(regex: bytes) -> Find:
 
     compiled = re2.compile(regex, re2_options())
     groups = range(compiled.groups + 1)
+    # What the wrapper's `search` itself calls; it would make a generator, a match and a list around it for each try.
+    inner = getattr(getattr(compiled, "_regexp", None), "Match", None)
+    unanchored = getattr(getattr(re2, "_Anchor", None), "UNANCHORED", None)
 
     def find(window: bytes, position: int) -> Spans | None:
         found = compiled.search(window, position)
         return None if found is None else [found.span(group) for group in groups]
 
-    return find
+    def find_inside(window: bytes, position: int) -> Spans | None:
+        spans: Spans = inner(unanchored, window, position, len(window))
+        return spans if spans[0][0] >= 0 else None
+
+    return find if inner is None or unanchored is None else find_inside

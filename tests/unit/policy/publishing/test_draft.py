@@ -86,9 +86,9 @@ def test_formatting_keeps_comments_and_says_where_it_cannot():
 def test_owners():
     """The platform, the default, or a tenant; no tenant of one of these names has policies of its own."""
     assert [layer_of(owner) for owner in ("platform", "default", "acme")] == ["platform", "tenant", "tenant"]
-    assert [may_own(owner) for owner in ("acme", "platform", "default", "", "bundle:ab")] == [True, False, False, False, False]
+    assert [may_own(owner) for owner in ("acme", "platform", "default", "")] == [True, False, False, False]
     for owner in ("platform", "default", "acme"):
         check_owner(owner)
-    for owner in ("", "bundle:ab", "x" * 257):
+    for owner in ("", "x" * 257):
         with pytest.raises(InvalidRequest):
             check_owner(owner)
