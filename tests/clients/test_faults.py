@@ -102,6 +102,21 @@ def test_two_clouds_down(served: Triskel, clouds: Clouds) -> None:
     assert record["cost_micro_usd"] == 1600 * record["usage"]["input_tokens"] + 3200 * record["usage"]["output_tokens"]
 
 
+def test_a_credential_that_cannot_be_had(start: Start, clouds: Clouds) -> None:
+    """A provider whose secret is missing is passed over like one that is down; the log says which secret, the caller not."""
+    document = clouds.configuration()
+    credentials = {**document["credentials"], "simulated-aws": {"secret": "secret://lost-and-never-found"}}
+    served = start(credentials=credentials)
+    for stream in (False, True):
+        record = answered(served, served.chat(TEXT, stream=stream), by="azure")
+        assert attempts(record) == [("aws", "fault"), ("azure", "ok")]
+    reply = served.chat(TEXT, model="aws-small")
+    assert (reply.status, reply.code) == (502, "upstream_error")
+    assert b"lost-and-never-found" not in reply.body
+    assert "lost-and-never-found" in served.log
+    assert clouds.seen()["aws"] == 0
+
+
 def test_a_request_for_one_deployment_goes_nowhere_else(served: Triskel, clouds: Clouds) -> None:
     """Who names a deployment gets its fault, not another deployment's answer."""
     clouds.order({"kind": "down"}, clouds=("aws",))

@@ -1,12 +1,13 @@
 """One try at one deployment, and the answer that comes of it. Its one rule: every try is a signal, whatever comes next."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from triskel.errors import UpstreamError, UpstreamFault, UpstreamRejected, UpstreamThrottled, UpstreamTimeout
+from triskel.errors import Unavailable, UpstreamError, UpstreamFault, UpstreamRejected, UpstreamThrottled, UpstreamTimeout
 from triskel.inference.patience import Patience
 from triskel.model.call import Call
 from triskel.model.frame import Frame
@@ -19,6 +20,8 @@ from triskel.ports.telemetry import Meter
 from triskel.ports.transport import Transport, UpstreamResponse
 from triskel.providers.codec import Codec, ContentFrame, ErrorReply, StreamDecoder
 from triskel.routing.catalog import Catalog
+
+_log = logging.getLogger("triskel.inference")
 
 MAX_ERROR_BYTES = 64 * 1024
 """How much of a provider's error is read."""
@@ -114,7 +117,12 @@ class Try:
         request = self._codec.encode(self.call.payload, self.deployment, stream=self.call.stream)
         credential = self._providers.credentials.get(self.deployment.credential)
         if credential is not None:
-            allowed = await credential.headers(request.method, request.url, request.body)
+            try:
+                allowed = await credential.headers(request.method, request.url, request.body)
+            except Unavailable as error:
+                # Another deployment has another credential. The reason is the operator's alone to know.
+                _log.error("a credential cannot be had", extra={"route": self.deployment.route, "reason": error.message})
+                raise UpstreamFault(f"{self.deployment.route} cannot be authorized at the moment") from error
             request = replace(request, headers={**request.headers, **allowed})
         response = await self._providers.transport.send(request)
         self._status = response.status
