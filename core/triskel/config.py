@@ -76,9 +76,9 @@ class IssuerConfig(_Section):
 
     issuer: str
     audiences: frozenset[str] = Field(min_length=1)
-    algorithms: frozenset[
-        Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]
-    ] = frozenset({"RS256", "ES256"})
+    algorithms: frozenset[Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]] = (
+        frozenset({"RS256", "ES256"})
+    )
     jwks_url: str = ""
     tenant: str = ""
     tenant_claim: str = ""

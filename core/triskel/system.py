@@ -18,11 +18,11 @@ from triskel.audit.sequencer import Sequencer
 from triskel.audit.verify import verify
 from triskel.audit.writer import AuditWriter
 from triskel.config import BudgetConfig, Config, DeploymentConfig, IssuerConfig
-from triskel.errors import Unavailable
-from triskel.gateway import Gates
 from triskel.control.authoring import Authoring
 from triskel.control.bundles import BundlesInUse, PreparedGateway
 from triskel.control.publishing import Publisher
+from triskel.errors import Unavailable
+from triskel.gateway import Gates
 from triskel.http.application import Application
 from triskel.http.surfaces import Check, Surfaces
 from triskel.identity.api_keys import ApiKeys

@@ -176,7 +176,10 @@ class TestFaults:
     async def test_a_schema_that_changes_under_it_shows(self, store: SqliteStore, path: Path) -> None:
         """Readiness says so."""
         connection = sqlite3.connect(path)
-        for change, reason in (("UPDATE schema_version SET version = version + 98", "newer"), ("DELETE FROM schema_version", "older")):
+        for change, reason in (
+            ("UPDATE schema_version SET version = version + 98", "newer"),
+            ("DELETE FROM schema_version", "older"),
+        ):
             with connection:
                 connection.execute(change)
             with pytest.raises(Unavailable, match=reason):

@@ -2,6 +2,7 @@
 
 from tests.unit.calls import a_call
 from tests.unit.systems import a_stage, completion
+
 from triskel.audit.verify import PAGE
 from triskel.model.units import EpochMs
 

@@ -11,6 +11,7 @@ from triskel.policy.scan.rules import Book, Match, Rule, matches_of, settle
 from triskel.policy.scan.segments import (
     BLOCK_CAP_CHARS,
     BLOCK_HEAD_CHARS,
+    KEY_CHARS,
     LOOK_BACK_CHARS,
     SOFT_CAP_CHARS,
     block_end,
@@ -29,8 +30,8 @@ WHOLE_PARAGRAPHS = 32
 
 
 def hits_behind(gate: Gate, data: bytes, start: int, end: int) -> list[int]:
-    """The sorted hits that end behind `start` and not behind `end`, with the look-back in sight."""
-    low = max(0, start - LOOK_BACK_CHARS)
+    """The sorted hits of values that end behind `start` and not behind `end`, with the look-back for keys in sight."""
+    low = max(0, start - KEY_CHARS)
     hits = gate.hits(data[low:end] if low or end < len(data) else data)
     if not hits:
         return hits

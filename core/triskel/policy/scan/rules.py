@@ -12,14 +12,11 @@ from triskel.model.call import Surface
 from triskel.model.finding import Category
 from triskel.policy.scan.detector import Detector, LookAhead, Pack, Pattern
 from triskel.policy.scan.gates import ARGUMENTS, NAMES, PHRASES, VALUES, Gate, engine_of, gates_in, numbers
-from triskel.policy.scan.segments import LOOK_BACK_CHARS
+from triskel.policy.scan.segments import KEY_CHARS, LOOK_BACK_CHARS
 from triskel.policy.scan.validators import VALIDATORS
 
 CONTEXT_CHARS = 80
 """How far before a value a context word counts."""
-
-KEY_CHARS = 64
-"""How far before its segment a value's key may begin."""
 
 MAX_FAILURES = 16
 """After so many values of a segment that fail their check, a rule no longer looks inside those that fail."""
@@ -97,8 +94,9 @@ class Rule:
         patience = MAX_FAILURES
         while found is not None:
             first, last = found[self.group]
-            first, last, onward = max(start, first + low), min(end, last + low), found[0][1]
-            if last > start:
+            onward = found[0][1]
+            if last + low > start:
+                first, last = max(start, first + low), min(end, last + low)
                 if self.tail is not None:
                     last = self.tail(data, last, end).end()
                     onward = max(onward, last - low)

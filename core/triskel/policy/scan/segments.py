@@ -12,7 +12,10 @@ groups of capitals and digits (IBAN, national insurance numbers).
 import re
 
 LOOK_BACK_CHARS = 128
-"""How much text before a segment a detector may read: key names, context words."""
+"""How much text before a segment or paragraph is ever read: for context words and the beginnings of phrases."""
+
+KEY_CHARS = 64
+"""How far before its segment a value's key may begin."""
 
 SOFT_CAP_CHARS = 512
 """A run without any cut is cut by force, at a place where no value stands, once it is this long."""

@@ -3,14 +3,15 @@
 One rule: nothing is let go while a finding may still begin or go on in it. What is held is counted in `held`.
 """
 
-from triskel.policy.scan.folds import PhraseFold, Reader, ValueFold, hits_behind
-from triskel.policy.scan.gates import HitLimitReached
+from triskel.policy.scan.folds import PhraseFold, Reader, ValueFold
+from triskel.policy.scan.gates import GATE_BITS, HitLimitReached
 from triskel.policy.scan.normal import normalise
 from triskel.policy.scan.report import HIT_LIMIT, TEXT_LIMIT, Released, findings_of, merged, note_risks, risk_of
 from triskel.policy.scan.rules import Match
-from triskel.policy.scan.segments import LOOK_BACK_CHARS, SOFT_CAP_CHARS, last_cut_so_far
+from triskel.policy.scan.segments import KEY_CHARS, LOOK_BACK_CHARS, SOFT_CAP_CHARS, last_cut_so_far
 
 NOTHING_YET = Released("")
+_made = tuple.__new__
 _TRIM_CHARS = 2 * LOOK_BACK_CHARS
 
 
@@ -18,7 +19,7 @@ class StreamScan:
     """Feed it pieces, pass on what it releases, and close it."""
 
     __slots__ = (
-        "_base", "_data", "_gate", "_incomplete", "_limit", "_offset", "_origins", "_phrases", "_phrases_found", "_risks", "_text",
+        "_base", "_data", "_gate", "_incomplete", "_limit", "_offset", "_origins", "_phrases", "_phrases_found", "_plain", "_risks", "_text",
         "_values", "_values_found",
     )  # fmt: skip
 
@@ -27,6 +28,7 @@ class StreamScan:
         self._limit = limit
         self._values = ValueFold(reader)
         self._phrases = PhraseFold(reader) if reader.phrased else None
+        self._plain = self._phrases is None
         self._values_found: list[Match] = []
         self._phrases_found: list[Match] = []
         self._risks: dict[str, int] = {}
@@ -53,7 +55,7 @@ class StreamScan:
 
     def feed(self, text: str) -> Released:
         """The next piece that may be let go; often a few characters less than what was fed, sometimes empty."""
-        if self._origins is None and self._phrases is None and not self._values_found and text.isascii():
+        if self._plain and not self._values_found and self._origins is None and text.isascii():
             return self._feed_plain(text)
         return self._feed(text)
 
@@ -67,7 +69,7 @@ class StreamScan:
             return self._stopped(HIT_LIMIT)
 
     def _feed_plain(self, text: str) -> Released:
-        """The road of most pieces: ASCII in, values only, nothing found."""
+        """The road of most pieces: ASCII in, values only, nothing found. It is flat because it is walked so often."""
         data = self._data = self._data + text.encode("ascii")
         self._text += text
         values = self._values
@@ -76,14 +78,24 @@ class StreamScan:
         if found is None:
             if len(data) - position <= SOFT_CAP_CHARS and values.plain:
                 return NOTHING_YET
-        elif values.plain and data[position - 5 : position] != b"-----":
-            cut = found.end()
+            return self._feed("")
+        cut = found.end()
+        if cut > position and values.plain and data[position - 5 : position] != b"-----":
+            low = position - KEY_CHARS if position > KEY_CHARS else 0
             try:
-                if cut > position and not hits_behind(self._gate, data, position, cut):
-                    values.position = cut
-                    return self._let_go(cut)
+                hits = self._gate.hits(data[low:cut])
             except HitLimitReached:
                 return self._stopped(HIT_LIMIT)
+            if not hits or max(hits) >> GATE_BITS <= position - low:
+                values.position = cut
+                if cut > 2 * _TRIM_CHARS:
+                    return self._let_go(cut)
+                count, offset = cut - self._base, self._offset
+                held = self._text
+                self._text = held[count:]
+                self._offset = offset + count
+                self._base = cut
+                return _made(Released, (held[:count], (), offset, ""))
         return self._feed("")
 
     def _feed(self, text: str) -> Released:
