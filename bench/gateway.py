@@ -240,9 +240,9 @@ class Measurement:
 def engine() -> Row:
     """Whether texts were scanned by the fast engine: without a database for this machine the slow one does it, in silence."""
     loaded = load_pack()
-    is_fast = loaded.gate.name == "hyperscan"
+    is_fast = not loaded.fallback_reason
     if not is_fast:
-        say(f"texts were scanned by {loaded.gate.name}, which is many times slower; every figure shows it")
+        say(f"texts were scanned by RE2, which is many times slower, because {loaded.fallback_reason}; every figure shows it")
     return row("texts scanned by Hyperscan", [float(is_fast)], "1 = yes", at_least=1)
 
 

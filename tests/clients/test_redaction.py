@@ -11,6 +11,7 @@ from openai import OpenAI
 from tests.clients.conftest import make_key
 from tests.clients.scripted import DONE, ScriptedProvider, configuration, event
 from tests.clients.simulated import Clouds
+from tests.clients.streams import deltas_of, documents_of, texts_of
 from tests.clients.triskel_process import Triskel, serve
 
 PERSONAL = {
@@ -238,19 +239,3 @@ def test_any_compatible_server_can_be_configured(scripted: Triskel, provider: Sc
     assert path == "/openai/v1/chat/completions"
     assert "authorization" not in headers
     assert body["model"] == "vendor/any-1"
-
-
-def documents_of(stream: bytes) -> list[Any]:
-    """The documents of a stream, without its end."""
-    events = (part.removeprefix("data: ") for part in stream.decode().split("\n\n") if part.startswith("data: "))
-    return [json.loads(part) for part in events if part != "[DONE]"]
-
-
-def deltas_of(stream: bytes) -> list[Any]:
-    """The deltas of the first choice."""
-    return [choice["delta"] for document in documents_of(stream) for choice in document["choices"]]
-
-
-def texts_of(stream: bytes) -> list[str]:
-    """The texts of the deltas."""
-    return [delta.get("content") or "" for delta in deltas_of(stream)]

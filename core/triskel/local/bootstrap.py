@@ -1,6 +1,7 @@
 """Fills the ports for one machine. Its one rule: this is where the environment, the disk and the clock come in."""
 
 import contextlib
+import logging
 import os
 import sys
 from pathlib import Path
@@ -34,12 +35,17 @@ from triskel.ports.secrets import Secrets
 from triskel.ports.store import Store, StoredBundle
 from triskel.system import PLATFORM, TENANT_DEFAULT, Ports
 
+_log = logging.getLogger("triskel.local")
+
 DEMO = Tenant(tenant_id="demo", name="Demo", tier="enterprise")
 
 
 def fill_ports(config: Config, home: Home) -> Ports:
     """The ports of this machine. Raises Unavailable where a backend cannot be opened."""
     clock, ids = SystemClock(), RandomIds()
+    pack = load_pack()
+    if pack.fallback_reason:
+        _log.warning("texts are scanned by RE2, which is slower, because %s", pack.fallback_reason)
     heads = Path(config.audit.heads_file) if config.audit.heads_file else home.heads
     return Ports(
         clock=clock,
@@ -56,7 +62,7 @@ def fill_ports(config: Config, home: Home) -> Ports:
         signer=Signer.from_secret(home.kept_secret("audit-signing-key")),
         salt=home.kept_secret("audit-salt").encode(),
         epoch=ids.new("epoch"),
-        scanner=Scanner(load_pack()),
+        scanner=Scanner(pack),
     )
 
 

@@ -87,9 +87,9 @@ class StreamScan:
             except HitLimitReached:
                 return self._stopped(HIT_LIMIT)
             if not hits or max(hits) >> GATE_BITS <= position - low:
-                values.position = cut
                 if cut > 2 * _TRIM_CHARS:
-                    return self._let_go(cut)
+                    return self._feed("")  # the longer road also trims and counts
+                values.position = cut
                 count, offset = cut - self._base, self._offset
                 held = self._text
                 self._text = held[count:]
@@ -174,6 +174,6 @@ class StreamScan:
         self._phrases_found = [match._replace(start=match.start - by, end=match.end - by) for match in self._phrases_found]
 
     def _stopped(self, reason: str) -> Released:
-        self._incomplete = reason
+        self._incomplete, self._plain = reason, False
         self._data, self._text, self._origins, self._base = b"", "", None, 0
         return Released("", (), self._offset, reason)

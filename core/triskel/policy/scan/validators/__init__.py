@@ -63,6 +63,7 @@ VALIDATORS: Final[dict[str, Callable[[bytes], bool]]] = {
     "itin": north_america.itin,
     "jwt": credentials.jwt,
     "mac": contact.mac,
+    "machine_secret": credentials.machine_secret,
     "medicare_au": asia_pacific.medicare_au,
     "my_number": asia_pacific.my_number,
     "mykad": asia_pacific.mykad,

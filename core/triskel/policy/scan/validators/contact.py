@@ -1,5 +1,7 @@
 """Addresses by which a person or a machine is reached."""
 
+import re
+
 from triskel.policy.scan.validators.checksums import counted, digits_of
 
 _NOT_A_DOMAIN_END = frozenset(
@@ -7,6 +9,7 @@ _NOT_A_DOMAIN_END = frozenset(
     " local lan localdomain internal".split()
 )
 _SERVICE_ADDRESSES = frozenset({b"git@github.com", b"git@gitlab.com", b"git@bitbucket.org", b"git@ssh.dev.azure.com"})
+_DATE = re.compile(rb"(?:19|20)[0-9]{2}[ .-][01]?[0-9][ .-][0-3]?[0-9]|[0-3]?[0-9][ .-][0-3]?[0-9][ .-](?:19|20)[0-9]{2}")
 _CODES_OF_ONE_DIGIT = frozenset("17")
 _CODES_OF_TWO_DIGITS = frozenset(
     "20 27 30 31 32 33 34 36 39 40 41 43 44 45 46 47 48 49 51 52 53 54 55 56 57 58 60 61 62 63 64 65 66 81 82 84 86 90 91 92 93"
@@ -48,6 +51,8 @@ def phone_nanp(value: bytes) -> bool:
 def phone_national(value: bytes) -> bool:
     """A number in a national form: nine to eleven digits after the trunk prefix was counted, not one digit throughout."""
     digits = digits_of(value)
+    if _DATE.fullmatch(value):
+        return False
     return 8 <= len(digits) <= 12 and len(set(digits)) > 2 and not counted(digits)
 
 

@@ -11,8 +11,8 @@ _PLACEHOLDER = re.compile(
     rb"|<|process\.env|os\.environ|getenv|^env[._]|^config[._]|^self\.|^this\.|^args\.|^request\.|^vault[:.]|^secrets?[.:/]|^arn:|^https?:"
     rb"|^(?:null|none|true|false|undefined|string|integer|required|optional|password|passwd|secret|token|username)$"
 )
-_CALL = re.compile(rb"[A-Za-z_.]{3,}\(")
-_WORDS = re.compile(rb"(?:[A-Za-z][a-z]+[ _.-]?)+|(?:[A-Z]+[_-])*[A-Z]+|[a-z]+(?:[_./-][a-z]+)*")
+_CALL = re.compile(rb"\(?[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*\(|_?[a-z]+(?:\.[A-Za-z_]+)+[),;]*$|[a-z_]+[),;]+$")
+_WORDS = re.compile(rb"[A-Za-z_.:/-]+|[A-Za-z_]\w*(?:\.[a-z_]+)+|_?[a-z0-9]{2,10}(?:_[a-z]{2,12}){2,}")
 
 
 def entropy(value: bytes) -> float:
@@ -28,7 +28,8 @@ def placeholder(value: bytes) -> bool:
 
 def secret(value: bytes) -> bool:
     """A value that someone keeps secret: not a stand-in, not plain words, mixed enough."""
-    return not placeholder(value) and _WORDS.fullmatch(value) is None and entropy(value) >= 2.5
+    value = value.rstrip(b"),;:")
+    return len(value) >= 6 and not placeholder(value) and _WORDS.fullmatch(value) is None and entropy(value) >= 2.5
 
 
 def random_secret(value: bytes) -> bool:
@@ -74,3 +75,14 @@ def basic_pair(value: bytes) -> bool:
         return False
     name, colon, password = decoded.partition(b":")
     return bool(colon and name and len(password) >= 3) and decoded.isascii() and decoded.decode("ascii").isprintable()
+
+
+_NOT_SECRET = re.compile(rb"(?i)^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$|^v?[0-9]+(?:\.[0-9]+)+|\.(?:com|org|net|io|py|js|json|ya?ml|txt|html?|png|pem|key)\b")
+
+
+def machine_secret(value: bytes) -> bool:
+    """A value that only a machine writes: letters and digits mixed, hardly a repeat, no version, address or file name."""
+    if placeholder(value) or _NOT_SECRET.search(value) is not None or _WORDS.fullmatch(value) is not None:
+        return False
+    digits = sum(48 <= byte <= 57 for byte in value)
+    return 2 <= digits < len(value) and entropy(value) >= (3.0 if len(value) < 32 else 3.3)
