@@ -5,6 +5,7 @@ import shutil
 import sqlite3
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -285,3 +286,58 @@ def test_only_the_tenant_that_is_asked_for_is_verified(database: sqlite3.Connect
     assert "acme/0 entry 4: changed: " in verdict(tmp_path)
     other = run(["audit", "verify", "--tenant", "other", "--data-dir", tmp_path / "data"], tmp_path)
     assert (other.returncode, other.stdout) == (0, "valid: 0 entries, 0 signed heads, 0 open and 0 abandoned calls\n")
+
+
+@pytest.mark.parametrize("age_s", [0.0, 0.5])
+def test_a_crash_before_the_intent_is_in_the_chain(start: Start, clouds: Clouds, age_s: float) -> None:
+    """An intent that was in the journal alone when the process was killed is reported as abandoned by the next one."""
+    served = start(timeouts=LONG_AGO)
+    done = served.chat("hi").headers["x-triskel-audit"]
+    clouds.order({"kind": "hang"})
+    with calling(served, model="bench"):
+        clouds.wait_for("in_flight")
+        time.sleep(age_s)
+        served.kill()
+    clouds.calm()
+    with serve(served.directory, clouds.configuration()) as again:
+        again.key = served.key
+        assert again.verify() == {**again.verify(), "valid": True, "entries": 2, "open_calls": 0, "abandoned_calls": 1}
+        abandoned, closed = again.audit()["data"]
+        assert (closed["id"], closed["state"]) == (done, "closed")
+        assert (abandoned["state"], abandoned["reason"]) == ("abandoned", "process_gone")
+
+
+def test_crashes_under_load_lose_and_repeat_nothing(clouds: Clouds, tmp_path: Path) -> None:
+    """Every call that was answered before a `kill -9` is in the chain once, whatever the sequencer was doing."""
+    directory = tmp_path / "data"
+    clouds.give_keys(directory)
+    answered: list[str] = []
+    key = make_key(directory, "acme")
+    for _ in range(3):
+        served = serve(directory, clouds.configuration())
+        served.key = key
+
+        def call(served: Triskel = served) -> None:
+            while True:
+                try:
+                    answered.append(served.chat("hi", timeout_s=5).headers["x-triskel-audit"])
+                except Exception:  # noqa: BLE001 - the crash
+                    return
+
+        threads = [threading.Thread(target=call) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        so_far = len(answered)
+        eventually(lambda so_far=so_far: len(answered) >= so_far + 100, "calls to be answered")  # type: ignore[misc]
+        served.kill()
+        for thread in threads:
+            thread.join()
+    with serve(directory, clouds.configuration()) as again:
+        again.key = key
+        verified = again.verify()
+        assert (verified["valid"], verified["open_calls"]) == (True, 0)
+        records = again.audit(limit=1000)["data"]
+        ids = [record["id"] for record in records]
+        assert len(ids) == len(set(ids))
+        assert set(answered) <= set(ids)
+        assert {record["state"] for record in records if record["id"] in set(answered)} == {"closed"}

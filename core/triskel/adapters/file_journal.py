@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from triskel.adapters.journal_frames import MAX_FRAME_BYTES, DamagedFrame, frame, frame_bytes, parse
+from triskel.adapters.journal_frames import FRAME_HEAD_BYTES, MAX_FRAME_BYTES, DamagedFrame, frame, frame_bytes, parse
 from triskel.errors import Unavailable
 from triskel.ports.journal import JournalRecord
 
@@ -45,6 +45,7 @@ class FileJournal:
         self._torn = False
         self._syncing: asyncio.Task[None] | None = None
         self._read_base, self._read_fd = -1, -1
+        self._read_through = -1
 
     @classmethod
     def open(cls, folder: Path, *, durability: Durability = "process", segment_bytes: int = SEGMENT_BYTES) -> "FileJournal":
@@ -76,10 +77,13 @@ class FileJournal:
             raise Unavailable("the audit journal is closed")
         records: list[JournalRecord] = []
         position = max(after, self._trimmed, self._bases[0])
+        if position != self._read_through:
+            position = self._beginning(position)
         through = self._durable if self._disk else self._end
         while len(records) < limit and position < through:
             found, position = self._read_window(position, min(through, self._segment_end(position)), limit - len(records))
             records.extend(found)
+        self._read_through = position
         return records
 
     async def trim(self, through: int) -> None:
@@ -189,6 +193,19 @@ class FileJournal:
         except (OSError, DamagedFrame) as error:
             raise Unavailable(f"the audit journal is damaged in `{self._path(base).name}`, at {position - base}") from error
         return records, position + used
+
+    def _beginning(self, position: int) -> int:
+        """Where the frame begins in which `position` lies: a reader may ask, and trim, from anywhere between two records."""
+        base = self._bases[bisect_right(self._bases, position) - 1]
+        at, fd = base, self._reader(base)
+        try:
+            while at < position and (length := frame_bytes(os.pread(fd, FRAME_HEAD_BYTES, at - base))):
+                if at + length > position:
+                    break
+                at += length
+        except (OSError, DamagedFrame) as error:
+            raise Unavailable(f"the audit journal is damaged in `{self._path(base).name}`, at {at - base}") from error
+        return at
 
     def _segment_end(self, position: int) -> int:
         following = bisect_right(self._bases, position)

@@ -23,6 +23,9 @@ _FRAME = struct.Struct("<IIHH")
 _START = struct.Struct("<II")
 _OWNER = struct.Struct("<HH")
 
+FRAME_HEAD_BYTES = _START.size
+"""So many bytes tell a frame's length."""
+
 
 class DamagedFrame(Exception):
     """What stands there is not what was written."""

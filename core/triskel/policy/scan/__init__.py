@@ -14,4 +14,16 @@ from triskel.policy.scan.report import Released, Scan
 from triskel.policy.scan.scanner import MAX_TEXT_CHARS, Scanner
 from triskel.policy.scan.stream import StreamScan
 
-__all__ = ["MAX_TEXT_CHARS", "Detector", "LoadedPack", "Pack", "Released", "Scan", "Scanner", "StreamScan", "Style", "load_pack", "redact"]
+__all__ = [
+    "MAX_TEXT_CHARS",
+    "Detector",
+    "LoadedPack",
+    "Pack",
+    "Released",
+    "Scan",
+    "Scanner",
+    "StreamScan",
+    "Style",
+    "load_pack",
+    "redact",
+]

@@ -24,7 +24,6 @@ from triskel.policy.scan.segments import (
     soft_place,
 )
 
-
 WHOLE_PARAGRAPHS = 32
 """Only the first paragraphs of a text are judged as a whole: what is longer is no value of a field."""
 
@@ -200,7 +199,7 @@ class ValueFold:
         matches: list[Match] = []
         if self._open is not None:
             rule = self._open
-            until = rule.tail(data, start, end).end() if rule.tail is not None else end
+            until = rule.tail(data, start, end) if rule.tail is not None else end
             if until > start:
                 matches.append(Match(-rule.confidence, start, until, rule.confidence, rule))
         wanted: dict[Rule, None] = {}

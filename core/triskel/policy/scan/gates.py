@@ -93,7 +93,7 @@ class HyperscanGate:
     """All gates in one pass (https://intel.github.io/hyperscan/dev-reference/). The database was built elsewhere."""
 
     all_ends = True
-    __slots__ = ("_database", "_halted", "_scratch_in_use", "_scratch_of")
+    __slots__ = ("_database", "_halted", "_scan", "_scratch_in_use", "_scratch_of")
 
     def __init__(self, serialised: bytes) -> None:
         import hyperscan  # noqa: PLC0415  a native library; a process that never scans does not load it
@@ -102,6 +102,7 @@ class HyperscanGate:
         # A loaded database has no scratch space of its own (python-hyperscan issue 50).
         database.scratch = hyperscan.Scratch(database)
         self._database = database
+        self._scan: Callable[..., None] = database.scan
         self._scratch_of: Callable[[Any], Any] = hyperscan.Scratch
         self._scratch_in_use = hyperscan.ScratchInUseError
         self._halted = hyperscan.ScanTerminated
@@ -110,7 +111,7 @@ class HyperscanGate:
         """See `Gate`."""
         found: list[int] = []
         try:
-            self._database.scan(data, _note, 0, found)
+            self._scan(data, _note, 0, found)
         except self._scratch_in_use:  # another thread is scanning
             found = []
             self._scan_apart(data, found)
@@ -120,7 +121,7 @@ class HyperscanGate:
 
     def _scan_apart(self, data: bytes, found: list[int]) -> None:
         try:
-            self._database.scan(data, _note, 0, found, self._scratch_of(self._database))
+            self._scan(data, _note, 0, found, self._scratch_of(self._database))
         except self._halted:
             raise HitLimitReached from None
 

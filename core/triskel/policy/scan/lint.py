@@ -5,8 +5,8 @@ but the word boundary; ASCII only; a bounded value is at most `MAX_VALUE_CHARS` 
 """
 
 import re
-import re._constants as codes
-import re._parser as parser
+import re._constants as codes  # type: ignore[import-not-found]
+import re._parser as parser  # type: ignore[import-not-found]
 from collections.abc import Iterator
 from typing import Any
 

@@ -2,7 +2,8 @@
 
 One rule: every character is folded by itself, so that the parts of a text fold to the parts of the folded text. NFKC maps
 full-width and styled letters and digits to plain ones; decimal digits of any script become ASCII; zero-width, formatting
-and combining characters vanish; quotes, dashes and spaces become the ASCII ones; what Latin-1 does not have becomes `?`. Only vulgar fractions stay whole.
+and combining characters vanish; quotes, dashes and spaces become the ASCII ones; what Latin-1 does not have becomes `?`.
+Only vulgar fractions stay whole.
 """
 
 import codecs
@@ -69,9 +70,7 @@ _UNEVEN = "\x80"
 """Stands for a character that does not fold to exactly one. A text that holds it already only takes the slower road."""
 
 _uneven = re.compile(rb"[\x80\xad]").finditer
-_PLAIN_LATIN = bytes.maketrans(
-    "\u00a0\u00aa\u00b2\u00b3\u00b4\u00b9\u00ba\u00ab\u00bb".encode("latin-1"), b" a23'1o\"\""
-)
+_PLAIN_LATIN = bytes.maketrans("\u00a0\u00aa\u00b2\u00b3\u00b4\u00b9\u00ba\u00ab\u00bb".encode("latin-1"), b' a23\'1o""')
 
 
 class Origins:

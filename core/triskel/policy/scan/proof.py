@@ -5,8 +5,8 @@ faults that lose matches in some patterns at some alignments (in 5.4.12 for exam
 bytes), so each gate is tried on texts made from it, at every alignment that such code knows.
 """
 
-import re._constants as codes
-import re._parser as parser
+import re._constants as codes  # type: ignore[import-not-found]
+import re._parser as parser  # type: ignore[import-not-found]
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -67,13 +67,8 @@ def _word(tree: Any, pick: Pick) -> bytes:
 
 
 def _part(code: Any, argument: Any, pick: Pick) -> bytes:
-    if code is codes.LITERAL:
-        return bytes((argument,))
-    if code is codes.IN:
-        members = sorted(_members(argument))
-        return bytes((members[pick(len(members))],))
-    if code in {codes.NOT_LITERAL, codes.ANY}:
-        return b"q" if argument != ord("q") else b"r"
+    if code in {codes.LITERAL, codes.IN, codes.NOT_LITERAL, codes.ANY}:
+        return bytes((_byte(code, argument, pick),))
     if code in {codes.MAX_REPEAT, codes.MIN_REPEAT}:
         least, most, sub = argument
         return b"".join(_word(sub, pick) for _ in range(min(int(most), least + pick(4))))
@@ -82,6 +77,15 @@ def _part(code: Any, argument: Any, pick: Pick) -> bytes:
     if code is codes.BRANCH:
         return _word(argument[1][pick(len(argument[1]))], pick)
     return b""
+
+
+def _byte(code: Any, argument: Any, pick: Pick) -> int:
+    if code is codes.LITERAL:
+        return int(argument)
+    if code is codes.IN:
+        members = sorted(_members(argument))
+        return members[pick(len(members))]
+    return ord("q") if argument != ord("q") else ord("r")
 
 
 def _members(items: Any) -> set[int]:

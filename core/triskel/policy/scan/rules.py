@@ -47,8 +47,9 @@ class Rule:
     """One pattern of a detector on one surface."""
 
     __slots__ = (
-        "_compile", "_regex", "_word_groups", "_words", "back", "category", "confidence", "context_confidence", "find", "group", "id", "named_by", "phrased", "reads_back",
-        "risk", "silent", "tail", "type", "validate", "validator", "whole",
+        "_compile", "_regex", "_word_groups", "_words", "back", "category", "confidence", "context_confidence", "find",
+        "group", "id", "named_by", "phrased", "reads_back", "risk", "silent", "tail", "type", "validate", "validator",
+        "whole",
     )  # fmt: skip
 
     def __init__(self, detector: Detector, pattern: Pattern, scale: int, named_by: int, compile_: Compile) -> None:
@@ -66,7 +67,7 @@ class Rule:
         self.back = (LOOK_BACK_CHARS if self.phrased else KEY_CHARS) if pattern.reads_back else 1
         self.whole = pattern.whole
         self.group = pattern.group
-        self.tail = re.compile(f"[{detector.tail}]*".encode("ascii")).match if detector.tail else None
+        self.tail = _tail_of(detector.tail) if detector.tail else None
         self._regex = pattern.regex.encode("ascii")
         self._compile = compile_
         self.named_by = named_by
@@ -98,7 +99,7 @@ class Rule:
             if last + low > start:
                 first, last = max(start, first + low), min(end, last + low)
                 if self.tail is not None:
-                    last = self.tail(data, last, end).end()
+                    last = self.tail(data, last, end)
                     onward = max(onward, last - low)
                 if self.validate is not None and not self.validate(data[first:last]):
                     # What failed may hide what would pass, a little further on.
@@ -131,6 +132,17 @@ class Rule:
         if not self._words.isdisjoint(words.split()):
             return True
         return any(group in words for group in self._word_groups)
+
+
+def _tail_of(characters: str) -> Callable[[bytes, int, int], int]:
+    """Where a run of these characters ends that begins at a position and must not pass another."""
+    search = re.compile(f"[^{characters}]".encode("ascii")).search
+
+    def tail(data: bytes, position: int, end: int) -> int:
+        found = search(data, position, end)
+        return end if found is None else found.start()
+
+    return tail
 
 
 _letters = re.compile(rb"[A-Z]?[a-z\x80-\xff]+|[A-Z]+").findall

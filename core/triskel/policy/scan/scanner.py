@@ -3,6 +3,7 @@
 One rule: a text is one step of the fold that also reads streams, so the two cannot differ.
 """
 
+from typing import Any
 
 from triskel.model.call import Surface
 from triskel.policy.scan.folds import PhraseFold, Reader, ValueFold
@@ -79,8 +80,8 @@ def _compile_re2(regex: bytes) -> Find:
     compiled = re2.compile(regex, re2_options())
     groups = range(compiled.groups + 1)
     # What the wrapper's `search` itself calls; it would make a generator, a match and a list around it for each try.
-    inner = getattr(getattr(compiled, "_regexp", None), "Match", None)
-    unanchored = getattr(getattr(re2, "_Anchor", None), "UNANCHORED", None)
+    inner: Any = getattr(getattr(compiled, "_regexp", None), "Match", None)
+    unanchored: Any = getattr(getattr(re2, "_Anchor", None), "UNANCHORED", None)
 
     def find(window: bytes, position: int) -> Spans | None:
         found = compiled.search(window, position)

@@ -21,7 +21,7 @@ SOFT_CAP_CHARS = 512
 """A run without any cut is cut by force, at a place where no value stands, once it is this long."""
 
 MAX_VALUE_CHARS = 160
-"""No bounded detector's value is longer, so of all values that cross a soft cut so far before a full run's end, none is missed."""
+"""No bounded detector's value is longer: one that crosses a soft cut, made so far before a full run's end, is seen whole."""
 
 BLOCK_HEAD_CHARS = 512
 """How much of a block is read to tell a key from a mention of one."""

@@ -19,8 +19,8 @@ class StreamScan:
     """Feed it pieces, pass on what it releases, and close it."""
 
     __slots__ = (
-        "_base", "_data", "_gate", "_incomplete", "_limit", "_offset", "_origins", "_phrases", "_phrases_found", "_plain", "_risks", "_text",
-        "_values", "_values_found",
+        "_base", "_data", "_gate", "_incomplete", "_limit", "_offset", "_origins", "_phrases", "_phrases_found", "_plain",
+        "_risks", "_text", "_values", "_values_found",
     )  # fmt: skip
 
     def __init__(self, reader: Reader, limit: int) -> None:
@@ -113,7 +113,8 @@ class StreamScan:
             if self._origins is None:
                 self._origins = list(range(len(self._text)))
             shift = len(self._text)
-            self._origins.extend(range(shift, shift + len(data)) if origins is None else [origins[at] + shift for at in range(len(data))])
+            came_from = range(len(data)) if origins is None else [origins[at] for at in range(len(data))]
+            self._origins.extend(at + shift for at in came_from)
         self._data += data
         self._text += text
 

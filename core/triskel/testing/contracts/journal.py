@@ -79,6 +79,17 @@ class JournalContract:
         assert await journal.read(records[3].position, 100) == records[4:]
         assert list(await journal.read(0, 100))[-6:] == records[4:]
 
+    async def test_any_position_may_be_asked_for(self, journal: Journal) -> None:
+        """Positions need not be those of records: what is trimmed to just before a record leaves it, and all behind it."""
+        for number in range(10):
+            await journal.append("acme", 0, b"%d" % number * 50)
+        records = await journal.read(0, 100)
+        for place, record in enumerate(records):
+            assert await journal.read(record.position - 1, 100) == records[place:]
+        await journal.trim(records[4].position - 1)
+        assert list(await journal.read(0, 100))[-6:] == records[4:]
+        assert await journal.read(records[4].position, 100) == records[5:]
+
     async def test_positions_grow_after_everything_was_trimmed(self, journal: Journal) -> None:
         """A position is never used twice."""
         await journal.append("acme", 0, b"before")
@@ -107,6 +118,17 @@ class DurableJournalContract(JournalContract):
             await journal.append("acme", 0, b"%d" % number)
         before = await read_all(journal)
         assert await read_all(await reopen()) == before
+
+    async def test_what_was_trimmed_to_before_a_record_is_read_after_a_restart(
+        self, journal: Journal, reopen: Callable[[], Awaitable[Journal]]
+    ) -> None:
+        """Whoever died with one record still to be looked at finds it, and those behind it."""
+        for number in range(10):
+            await journal.append("acme", 0, b"%d" % number * 50)
+        records = await journal.read(0, 100)
+        await journal.trim(records[4].position - 1)
+        again = await reopen()
+        assert list(await again.read(0, 100))[-6:] == records[4:]
 
     async def test_positions_grow_over_a_restart(self, journal: Journal, reopen: Callable[[], Awaitable[Journal]]) -> None:
         """Also when everything was trimmed before it."""

@@ -1,8 +1,8 @@
 """Every detector finds what its file says it finds and nothing of what it says it passes, on every engine."""
 
 import pytest
-
 from tests.unit.policy.scan.conftest import examples
+
 from triskel.model.call import Surface
 from triskel.policy.scan.scanner import Scanner
 

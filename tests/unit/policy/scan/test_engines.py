@@ -5,9 +5,9 @@ import random
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
 from tests.unit.policy.scan.cases import LONG, SHORT
 from tests.unit.policy.scan.conftest import examples
+
 from triskel.model.call import Surface
 from triskel.policy.scan.scanner import Scanner
 
@@ -15,7 +15,9 @@ TEXTS = [parameter.values[1] for kind in ("match", "pass") for parameter in exam
 
 
 @pytest.mark.parametrize("surface", list(Surface))
-def test_the_engines_agree_on_examples_put_together(scanner: Scanner, fallback: Scanner, oracle: Scanner, surface: Surface) -> None:
+def test_the_engines_agree_on_examples_put_together(
+    scanner: Scanner, fallback: Scanner, oracle: Scanner, surface: Surface
+) -> None:
     rng = random.Random(surface)
     texts = [*TEXTS]
     rng.shuffle(texts)

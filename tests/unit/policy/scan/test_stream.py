@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
 from tests.unit.policy.scan.cases import LONG, SHORT
 from tests.unit.policy.scan.conftest import spelled
+
 from triskel.model.call import Surface
 from triskel.model.finding import Finding
 from triskel.policy.scan.redaction import redact
@@ -39,7 +39,9 @@ def streamed(scanner: Scanner, pieces: Iterable[str], surface: Surface) -> tuple
         redacted += redact(released.text, released.findings, EVERYTHING)
         for f in released.findings:
             assert 0 <= f.start < f.end <= len(released.text)
-            findings.append(Finding(f.type, f.category, f.start + released.offset, f.end + released.offset, f.confidence, f.validator))
+            findings.append(
+                Finding(f.type, f.category, f.start + released.offset, f.end + released.offset, f.confidence, f.validator)
+            )
         assert stream.held == fed - len(text)
     return findings, text, redacted, stream.injection_risk
 
@@ -84,7 +86,10 @@ def test_random_pieces_of_a_long_text_find_the_same(scanner: Scanner, text: str,
 
 
 @given(
-    parts=st.lists(st.sampled_from([*SHORT, *LONG[:2], *LONG[3:6], " ", "\n", "\n\n", "4", "-", "@", "=", "'", "é", "\u200b", "。"]), max_size=9),
+    parts=st.lists(
+        st.sampled_from([*SHORT, *LONG[:2], *LONG[3:6], " ", "\n", "\n\n", "4", "-", "@", "=", "'", "é", "\u200b", "。"]),
+        max_size=9,
+    ),
     seed=st.integers(0, 1 << 30),
     surface=st.sampled_from(list(Surface)),
 )

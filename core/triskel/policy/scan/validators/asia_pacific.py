@@ -7,9 +7,11 @@ from triskel.policy.scan.validators.europe import real_date
 
 _GSTIN = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _NIK_PROVINCES = frozenset(
-    [11, 12, 13, 14, 15, 16, 17, 18, 19, 21, 31, 32, 33, 34, 35, 36, 51, 52, 53, 61, 62, 63, 64, 65, 71, 72, 73, 74, 75, 76, 81, 82]
-    + [91, 92, 93, 94, 95, 96, 97]
-)
+    (
+        11, 12, 13, 14, 15, 16, 17, 18, 19, 21, 31, 32, 33, 34, 35, 36, 51, 52, 53, 61, 62, 63, 64, 65, 71, 72, 73, 74, 75,
+        76, 81, 82, 91, 92, 93, 94, 95, 96, 97
+    )
+)  # fmt: skip
 
 
 def aadhaar(value: bytes) -> bool:
@@ -128,7 +130,8 @@ def national_id_tw(value: bytes) -> bool:
 def national_id_th(value: bytes) -> bool:
     """Thailand's identity number: weights 13 to 2 modulo 11."""
     digits = digits_of(value)
-    return len(digits) == 13 and digits[0] != 0 and varied(digits) and (11 - weighted(digits[:12], range(13, 1, -1)) % 11) % 10 == digits[12]
+    check = (11 - weighted(digits[:12], range(13, 1, -1)) % 11) % 10
+    return len(digits) == 13 and digits[0] != 0 and varied(digits) and check == digits[12]
 
 
 def mykad(value: bytes) -> bool:
@@ -156,8 +159,12 @@ def upi(value: bytes) -> bool:
 
 
 _UPI_HANDLES = frozenset(
-    b"upi ybl ibl axl okaxis okhdfcbank okicici oksbi paytm ptaxis pthdfc ptsbi ptyes apl yapl rapl icici hdfcbank sbi axisbank kotak"
-    b" barodampay idfcbank indus pnb unionbank yesbank airtel jio freecharge fam slice cnrb federal mahb rbl citi hsbc waaxis wahdfcbank"
-    b" waicici wasbi timecosmos superyes naviaxis".split()
-)
+    (
+        b"upi", b"ybl", b"ibl", b"axl", b"okaxis", b"okhdfcbank", b"okicici", b"oksbi", b"paytm", b"ptaxis", b"pthdfc",
+        b"ptsbi", b"ptyes", b"apl", b"yapl", b"rapl", b"icici", b"hdfcbank", b"sbi", b"axisbank", b"kotak", b"barodampay",
+        b"idfcbank", b"indus", b"pnb", b"unionbank", b"yesbank", b"airtel", b"jio", b"freecharge", b"fam", b"slice",
+        b"cnrb", b"federal", b"mahb", b"rbl", b"citi", b"hsbc", b"waaxis", b"wahdfcbank", b"waicici", b"wasbi",
+        b"timecosmos", b"superyes", b"naviaxis"
+    )
+)  # fmt: skip
 """National Payments Corporation of India, list of UPI handles."""

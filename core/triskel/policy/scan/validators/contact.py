@@ -5,16 +5,23 @@ import re
 from triskel.policy.scan.validators.checksums import counted, digits_of
 
 _NOT_A_DOMAIN_END = frozenset(
-    "png jpg jpeg gif svg webp css js ts jsx tsx py rb go rs java c h cpp md txt json yaml yml xml html htm pdf zip gz exe dll so"
-    " local lan localdomain internal".split()
-)
+    (
+        "png", "jpg", "jpeg", "gif", "svg", "webp", "css", "js", "ts", "jsx", "tsx", "py", "rb", "go", "rs", "java", "c",
+        "h", "cpp", "md", "txt", "json", "yaml", "yml", "xml", "html", "htm", "pdf", "zip", "gz", "exe", "dll", "so",
+        "local", "lan", "localdomain", "internal"
+    )
+)  # fmt: skip
 _SERVICE_ADDRESSES = frozenset({b"git@github.com", b"git@gitlab.com", b"git@bitbucket.org", b"git@ssh.dev.azure.com"})
 _DATE = re.compile(rb"(?:19|20)[0-9]{2}[ .-][01]?[0-9][ .-][0-3]?[0-9]|[0-3]?[0-9][ .-][0-3]?[0-9][ .-](?:19|20)[0-9]{2}")
 _CODES_OF_ONE_DIGIT = frozenset("17")
 _CODES_OF_TWO_DIGITS = frozenset(
-    "20 27 30 31 32 33 34 36 39 40 41 43 44 45 46 47 48 49 51 52 53 54 55 56 57 58 60 61 62 63 64 65 66 81 82 84 86 90 91 92 93"
-    " 94 95 98".split()
-)
+    (
+        "20", "27", "30", "31", "32", "33", "34", "36", "39", "40", "41", "43", "44", "45", "46", "47", "48", "49", "51",
+        "52", "53", "54", "55", "56", "57", "58", "60", "61", "62", "63", "64", "65", "66", "81", "82", "84", "86", "90",
+        "91", "92", "93", "94", "95", "98"
+    )
+)  # fmt: skip
+"""ITU-T E.164 country codes; the others have one digit (`_CODES_OF_ONE_DIGIT`) or three."""
 
 
 def email(value: bytes) -> bool:

@@ -53,7 +53,7 @@ def password(value: bytes) -> bool:
 def jwt(value: bytes) -> bool:
     """A JSON web token: its first part is JSON that names an algorithm or a type (RFC 7515)."""
     head, dot, rest = value.partition(b".")
-    if not dot and len(value) < 200 or dot and len(rest) < 8 and len(value) < 200:
+    if len(value) < 200 and (not dot or len(rest) < 8):  # a longer one may have been cut
         return False
     try:
         decoded = base64.urlsafe_b64decode(head[: len(head) // 4 * 4])
@@ -77,7 +77,10 @@ def basic_pair(value: bytes) -> bool:
     return bool(colon and name and len(password) >= 3) and decoded.isascii() and decoded.decode("ascii").isprintable()
 
 
-_NOT_SECRET = re.compile(rb"(?i)^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$|^v?[0-9]+(?:\.[0-9]+)+|\.(?:com|org|net|io|py|js|json|ya?ml|txt|html?|png|pem|key)\b")
+_NOT_SECRET = re.compile(
+    rb"(?i)^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$|^v?[0-9]+(?:\.[0-9]+)+"
+    rb"|\.(?:com|org|net|io|py|js|json|ya?ml|txt|html?|png|pem|key)\b"
+)
 
 
 def machine_secret(value: bytes) -> bool:

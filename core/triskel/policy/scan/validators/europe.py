@@ -146,9 +146,8 @@ def fnr(value: bytes) -> bool:
     day = digits[0] * 10 + digits[1]
     if not real_date(digits[4] * 10 + digits[5], (digits[2] * 10 + digits[3]) % 40, day - 40 if day > 40 else day):
         return False
-    return (
-        weighted(digits[:10], (3, 7, 6, 1, 8, 9, 4, 5, 2, 1)) % 11 == 0 and weighted(digits, (5, 4, 3, 2, 7, 6, 5, 4, 3, 2, 1)) % 11 == 0
-    )  # fmt: skip
+    first = weighted(digits[:10], (3, 7, 6, 1, 8, 9, 4, 5, 2, 1)) % 11
+    return first == 0 and weighted(digits, (5, 4, 3, 2, 7, 6, 5, 4, 3, 2, 1)) % 11 == 0
 
 
 def pps(value: bytes) -> bool:
@@ -187,7 +186,7 @@ def egn(value: bytes) -> bool:
     """Bulgaria's EGN: a date (months plus 20 or 40), weights 2 4 8 5 10 9 7 3 6 modulo 11."""
     digits = digits_of(value)
     month = digits[2] * 10 + digits[3]
-    if not real_date(digits[0] * 10 + digits[1], month % 20 if month != 20 and month != 40 else 0, digits[4] * 10 + digits[5]):
+    if not real_date(digits[0] * 10 + digits[1], month % 20, digits[4] * 10 + digits[5]):
         return False
     return weighted(digits[:9], (2, 4, 8, 5, 10, 9, 7, 3, 6)) % 11 % 10 == digits[9]
 
@@ -201,7 +200,8 @@ def oib(value: bytes) -> bool:
 def isikukood(value: bytes) -> bool:
     """Estonia's and Lithuania's personal code: a date, two rounds of weights modulo 11."""
     digits = digits_of(value)
-    if not 1 <= digits[0] <= 8 or not real_date(digits[1] * 10 + digits[2], digits[3] * 10 + digits[4], digits[5] * 10 + digits[6]):
+    dated = real_date(digits[1] * 10 + digits[2], digits[3] * 10 + digits[4], digits[5] * 10 + digits[6])
+    if not dated or not 1 <= digits[0] <= 8:
         return False
     check = weighted(digits[:10], (1, 2, 3, 4, 5, 6, 7, 8, 9, 1)) % 11
     if check == 10:

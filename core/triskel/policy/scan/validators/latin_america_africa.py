@@ -14,7 +14,8 @@ def cpf(value: bytes) -> bool:
     digits = digits_of(value)
     if len(digits) != 11 or not varied(digits):
         return False
-    return _brazil(digits[:9], tuple(range(10, 1, -1))) == digits[9] and _brazil(digits[:10], tuple(range(11, 1, -1))) == digits[10]
+    first = _brazil(digits[:9], tuple(range(10, 1, -1)))
+    return first == digits[9] and _brazil(digits[:10], tuple(range(11, 1, -1))) == digits[10]
 
 
 def cnpj(value: bytes) -> bool:

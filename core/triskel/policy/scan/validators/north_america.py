@@ -10,7 +10,9 @@ def ssn(value: bytes) -> bool:
     """A social security number: no area 000, 666 or above 899, no group 00, no serial 0000 (ssa.gov/employer/randomization)."""
     digits = value.replace(b"-", b"").replace(b" ", b"").replace(b".", b"").decode("latin-1")
     area, group, serial = digits[:3], digits[3:5], digits[5:]
-    return area not in {"000", "666"} and area < "900" and group != "00" and serial != "0000" and digits not in _PUBLISHED_SSN and len(set(digits)) > 1
+    if area in {"000", "666"} or area >= "900" or group == "00" or serial == "0000":
+        return False
+    return digits not in _PUBLISHED_SSN and len(set(digits)) > 1
 
 
 def itin(value: bytes) -> bool:
@@ -49,7 +51,7 @@ def sin(value: bytes) -> bool:
     return digits[0] not in {0, 8} and varied(digits) and luhn(digits)
 
 
-_VIN_VALUES = dict(zip("ABCDEFGHJKLMNPRSTUVWXYZ", (1, 2, 3, 4, 5, 6, 7, 8, 1, 2, 3, 4, 5, 7, 9, 2, 3, 4, 5, 6, 7, 8, 9), strict=True))
+_VIN_VALUES = dict(zip("ABCDEFGHJKLMNPRSTUVWXYZ", map(int, "12345678123457923456789"), strict=True))
 _VIN_WEIGHTS = (8, 7, 6, 5, 4, 3, 2, 10, 0, 9, 8, 7, 6, 5, 4, 3, 2)
 
 
