@@ -66,11 +66,32 @@ def _parser() -> argparse.ArgumentParser:
     verify.set_defaults(run=_audit_verify)
 
     add_policy_commands(commands, _homed)
+    _key_commands(commands)
 
     scan = commands.add_parser("scan", help="read JSON lines with `text`, write what the detectors find in each")
     scan.add_argument("--surface", default="prompt", choices=["prompt", "tool_argument", "tool_result", "output"])
     scan.set_defaults(run=_scan)
     return parser
+
+
+def _key_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    keys = commands.add_parser("keys", help="make, list and revoke API keys").add_subparsers(metavar="COMMAND", required=True)
+    create = keys.add_parser("create", help="make a key and print it; it is shown this once")
+    create.add_argument("--tenant", required=True)
+    create.add_argument("--principal", required=True, help="who calls with it")
+    create.add_argument("--kind", default="agent", choices=["user", "agent", "service"])
+    create.add_argument("--tier", default="pilot", choices=["pilot", "growth", "enterprise"])
+    create.add_argument("--team", action="append", default=[], help="a team of the principal; may be given again")
+    _homed(create)
+    create.set_defaults(run=_keys_create)
+    show = keys.add_parser("list", help="a tenant's keys, without their secrets")
+    show.add_argument("--tenant", required=True)
+    _homed(show)
+    show.set_defaults(run=_keys_list)
+    revoke = keys.add_parser("revoke", help="refuse a key from now on")
+    revoke.add_argument("key_id", help="the 26 characters between `tk_` and the next underscore")
+    _homed(revoke)
+    revoke.set_defaults(run=_keys_revoke)
 
 
 def _homed(parser: argparse.ArgumentParser) -> None:
@@ -100,8 +121,10 @@ def _serve(arguments: argparse.Namespace) -> int:
 
 def _config_check(arguments: argparse.Namespace) -> int:
     from triskel.local.documents import read_config  # noqa: PLC0415
+    from triskel.system import check_config  # noqa: PLC0415
 
     config = read_config(arguments.file)
+    check_config(config)
     deployments = len(config.deployments)
     print(f"{arguments.file}: no fault found; {deployments} deployment{'' if deployments == 1 else 's'}")
     return 0
@@ -112,6 +135,34 @@ def _audit_verify(arguments: argparse.Namespace) -> int:
     from triskel.local.proof import verify_home  # noqa: PLC0415
 
     return verify_home(Home(arguments.data_dir), arguments.tenant)
+
+
+def _keys_create(arguments: argparse.Namespace) -> int:
+    from triskel.local import keys  # noqa: PLC0415
+    from triskel.local.home import Home  # noqa: PLC0415
+
+    new = keys.NewKey(
+        tenant_id=arguments.tenant,
+        principal_id=arguments.principal,
+        kind=arguments.kind,
+        tier=arguments.tier,
+        teams=tuple(arguments.team),
+    )
+    return keys.create(Home(arguments.data_dir), new)
+
+
+def _keys_list(arguments: argparse.Namespace) -> int:
+    from triskel.local import keys  # noqa: PLC0415
+    from triskel.local.home import Home  # noqa: PLC0415
+
+    return keys.show(Home(arguments.data_dir), arguments.tenant)
+
+
+def _keys_revoke(arguments: argparse.Namespace) -> int:
+    from triskel.local import keys  # noqa: PLC0415
+    from triskel.local.home import Home  # noqa: PLC0415
+
+    return keys.revoke(Home(arguments.data_dir), arguments.key_id)
 
 
 def _scan(arguments: argparse.Namespace) -> int:

@@ -233,6 +233,13 @@ class System:
         }
 
 
+def check_config(config: Config) -> None:
+    """Return if a system could be assembled from `config`. Raises ConfigurationInvalid with every fault of its catalog."""
+    Catalog(_deployment(row) for row in config.deployments)
+    for row in config.identity.issuers:
+        _issuer(row)
+
+
 def assemble(config: Config, ports: Ports) -> System:
     """A system that is ready to start. Raises ConfigurationInvalid."""
     return System(config, ports)

@@ -6,6 +6,7 @@ Its one rule: when in doubt, no. A scan that could not be finished denies, and s
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Protocol
 
 from triskel.model.call import Call, CallKind, Part, Surface
@@ -14,7 +15,7 @@ from triskel.model.finding import NO_FACTS, Facts, Finding, FindingRecord
 from triskel.model.units import MicroUsd, Tokens
 from triskel.policy.cedar.request import Request
 from triskel.policy.json_text import redact_json
-from triskel.policy.output import OutputGate
+from triskel.policy.output import MAX_RECORDED, OutputGate
 from triskel.policy.scan import Scanner, redact
 from triskel.policy.subjects import (
     ACTIONS,
@@ -105,7 +106,8 @@ class Guard:
             facts=_facts([finding for _, findings in found for finding in findings], risk) if found or risk else NO_FACTS,
             by_part=tuple(found),
             findings=tuple(
-                self.record(".".join(map(str, part.path)), finding, part.text) for part, findings in found for finding in findings
+                self.record(".".join(map(str, part.path)), finding, part.text)
+                for part, finding in islice(((part, finding) for part, findings in found for finding in findings), MAX_RECORDED)
             ),
             request_hash=hasher.hexdigest(),
             incomplete=incomplete,

@@ -19,7 +19,7 @@ MAX_CHANNELS = 1_000
 """Texts that one reply may interleave. A reply with more is stopped."""
 
 MAX_RECORDED = 1_000
-"""Findings of one reply that are put on record one by one; all of them count."""
+"""Findings of one request, or of its reply, that are put on record one by one; all of them count."""
 
 
 class OutputGate:

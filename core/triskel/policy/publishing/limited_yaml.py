@@ -31,8 +31,28 @@ def read_yaml(source: Source) -> tuple[Any, list[int]]:
         raise _invalid(source, error.problem_mark, error.problem or "this is not YAML") from None
     except (yaml.YAMLError, RecursionError, ValueError):
         raise _invalid(source, None, "this is not YAML") from None
+    twice = _given_twice(root)
+    if twice is not None:
+        raise _invalid(source, twice.start_mark, f"`{twice.value}` is given twice")
     items = root.value if isinstance(root, yaml.SequenceNode) else []
     return document, [item.start_mark.line + 1 for item in items]
+
+
+def _given_twice(root: Any) -> Any:
+    """The first key that a mapping holds a second time, or None: YAML would let the last one win in silence."""
+    nodes = [root] if root is not None else []
+    while nodes:
+        node = nodes.pop()
+        if node.id == "sequence":
+            nodes.extend(node.value)
+        elif node.id == "mapping":
+            seen = set()
+            for key, value in node.value:
+                if key.id == "scalar" and key.value in seen:
+                    return key
+                seen.add(key.value if key.id == "scalar" else id(key))
+                nodes.append(value)
+    return None
 
 
 def _invalid(source: Source, mark: Any, message: str) -> ConfigurationInvalid:
