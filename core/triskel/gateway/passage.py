@@ -16,7 +16,7 @@ from triskel.model.route import Attempt, AttemptOutcome
 from triskel.model.units import CHARACTERS_PER_TOKEN, DurationMs, MicroUsd, Tokens
 from triskel.model.usage import Usage
 from triskel.policy.guard import NOTHING_INSPECTED, Guard
-from triskel.policy.output import OutputGate
+from triskel.policy.output import MAX_KEPT_CHARACTERS, OutputGate
 from triskel.ports.clock import Clock
 from triskel.ports.hot import AdmissionControl
 from triskel.ports.ids import Ids
@@ -214,11 +214,23 @@ class Passage:
             cost_micro_usd=self.cost,
             latency_ms=latency_ms,
             response_hash="" if output is None else output.fingerprint(),
+            content=None if output is None else self._content(output),
         )
         if self._opened is not None:
             await self._gates.audit.close(self._opened, record)
         else:
             await self._gates.audit.refuse(self._intent(), record)
+
+    def _content(self, output: OutputGate) -> dict[str, dict[str, str]] | None:
+        """The texts as they passed, redacted, where policy wants them on record."""
+        if output.kept is None:
+            return None
+        request: dict[str, str] = {}
+        room = MAX_KEPT_CHARACTERS
+        for part in self.call.parts:
+            request[".".join(map(str, part.path))] = part.text[:room]
+            room = max(0, room - len(part.text))
+        return {"request": request, "response": output.kept}
 
     def _intent(self) -> Intent:
         call, guard = self.call, self._gates.guard

@@ -22,7 +22,7 @@ STRICTNESS = {verdict: rank for rank, verdict in enumerate(Verdict)}
 
 @dataclass(frozen=True, slots=True, order=True)
 class Obligation:
-    """What must be done for a permit to hold: `redact` a data class, or `warn` with a text."""
+    """What must be done for a permit to hold: `redact` a data class, `warn` with a text, or `record` the `content`."""
 
     kind: str
     argument: str
@@ -48,6 +48,11 @@ class Decision:
     shadow_policy_ids: tuple[str, ...] = ()
     errors: tuple[str, ...] = ()
     facts: Facts = NO_FACTS
+
+    @property
+    def records_content(self) -> bool:
+        """Whether the audit is to keep the texts, as they passed."""
+        return any(o.kind == "record" for o in self.obligations)
 
     @property
     def redacts(self) -> frozenset[str]:

@@ -21,6 +21,9 @@ MAX_CHANNELS = 1_000
 MAX_RECORDED = 1_000
 """Findings of one request, or of its reply, that are put on record one by one; all of them count."""
 
+MAX_KEPT_CHARACTERS = 65_536
+"""Of a request, and of its reply, where policy wants the content on record; a record must stay readable."""
+
 
 class OutputGate:
     """One reply's way out."""
@@ -44,6 +47,7 @@ class OutputGate:
         self._facts = NO_FACTS
         self._decided: dict[Facts, Decision] = {}
         self._records: list[FindingRecord] = []
+        self._kept: dict[Channel, str] | None = {} if decision.records_content else None
         self.decision = decision
         self.characters = 0
 
@@ -51,6 +55,11 @@ class OutputGate:
     def findings(self) -> tuple[FindingRecord, ...]:
         """What was found so far."""
         return tuple(self._records)
+
+    @property
+    def kept(self) -> dict[Channel, str] | None:
+        """The texts that passed, by channel and up to `MAX_KEPT_CHARACTERS`, where policy wants them kept; else None."""
+        return self._kept
 
     def fingerprint(self) -> str:
         """A salted hash of the texts that passed, as they passed."""
@@ -106,6 +115,9 @@ class OutputGate:
             text = self._cleared(channel, released)
         if channel.endswith(".arguments"):
             self._in_string[channel] = ends_in_string(released.text, in_string=self._in_string.get(channel, False))
+        if self._kept is not None and text:
+            room = max(0, MAX_KEPT_CHARACTERS - self.characters)
+            self._kept[channel] = self._kept.get(channel, "") + text[:room]
         self.characters += len(text)
         self._hash.update(text.encode("utf-8", "surrogatepass"))
         return text

@@ -88,7 +88,9 @@ def _obligation(item: str) -> Obliged:
         return Obliged("redact", argument.strip())
     if kind.strip() == "warn" and argument.strip():
         return Obliged("warn", argument.strip())
-    raise UnsupportedPolicy(f"`@obligation` holds `{item}`: write `redact:<data class>` or `warn:<text>`")
+    if (kind.strip(), argument.strip()) == ("record", "content"):
+        return Obliged("record", "content")
+    raise UnsupportedPolicy(f"`@obligation` holds `{item}`: write `redact:<data class>`, `warn:<text>` or `record:content`")
 
 
 def _one_of(value: str, name: str, known: tuple[str, ...]) -> str:

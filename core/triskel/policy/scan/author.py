@@ -16,10 +16,11 @@ from triskel.model.call import Surface
 from triskel.model.finding import Category
 from triskel.policy.scan.detector import Detector, LookAhead, Pack, Pattern, sealed
 from triskel.policy.scan.lint import faults_of
+from triskel.policy.scan.segments import CONTEXT_CHARS
 
 _FIELDS = {
-    "id", "type", "category", "patterns", "confidence", "context", "context_confidence", "validator", "surfaces", "look_ahead",
-    "tail", "risk", "silent", "source", "examples",
+    "id", "type", "category", "patterns", "confidence", "context", "context_confidence", "context_within", "validator", "surfaces",
+    "look_ahead", "tail", "risk", "silent", "source", "examples",
 }  # fmt: skip
 NUMBER_GATE = r"\b[0-9]{7,19}\b"
 _PLAIN_NUMBER = re.compile(
@@ -85,6 +86,7 @@ def _detector(entry: Mapping[str, Any], document: Mapping[str, Any]) -> Detector
         context=tuple(sorted(merged.get("context", ()))),
         context_confidence=merged.get("context_confidence", 0),
         context_gate=context_gate(merged.get("context", ())),
+        context_within=merged.get("context_within", CONTEXT_CHARS),
         validator=merged.get("validator", ""),
         surfaces={Surface(surface): scale for surface, scale in sorted(surfaces.items())},
         look_ahead=look_ahead,

@@ -48,10 +48,10 @@ class Detector:
     """One way to find one `type` of value.
 
     `confidence` (permille) holds without a context word near by, 0 meaning that it is no finding then;
-    `context_confidence` with one; `context_gate` matches wherever a context word stands. `surfaces` scales both by permille;
-    a surface that is absent is off. `validator` names a check in `triskel.policy.scan.validators`. `risk` (permille) is what
-    a match adds to the injection risk; with `silent` it adds only that. `tail` is the class of characters that an open value
-    continues with.
+    `context_confidence` with one at most `context_within` characters before the value; `context_gate` matches wherever one
+    stands. `surfaces` scales both by permille; a surface that is absent is off. `validator` names a check in
+    `triskel.policy.scan.validators`. `risk` (permille) is what a match adds to the injection risk; with `silent` it adds
+    only that. `tail` is the class of characters that an open value continues with.
     """
 
     id: str
@@ -66,6 +66,7 @@ class Detector:
     context: tuple[str, ...] = ()
     context_confidence: int = 0
     context_gate: str = ""
+    context_within: int = 80
     tail: str = ""
     risk: int = 0
     silent: bool = False

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from triskel.policy.scan.detector import Detector, LookAhead, Pattern
-from triskel.policy.scan.segments import MAX_VALUE_CHARS, next_cut
+from triskel.policy.scan.segments import CONTEXT_CHARS, MAX_VALUE_CHARS, next_cut
 from triskel.policy.scan.validators import VALIDATORS
 
 MAX_REPEAT = 256
@@ -31,6 +31,8 @@ def faults_of(detector: Detector) -> list[str]:
         faults.append(f"{detector.id}: confidence and risk are permille")
     if bool(detector.context) != bool(detector.context_confidence):
         faults.append(f"{detector.id}: context words and their confidence go together")
+    if not 0 < detector.context_within <= CONTEXT_CHARS:
+        faults.append(f"{detector.id}: context words are sought in at most {CONTEXT_CHARS} characters")
     if not detector.confidence and not detector.context_confidence:
         faults.append(f"{detector.id}: no confidence")
     if bool(detector.tail) != (detector.look_ahead is LookAhead.OPEN):

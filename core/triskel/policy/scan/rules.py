@@ -15,9 +15,6 @@ from triskel.policy.scan.gates import ARGUMENTS, NAMES, PHRASES, VALUES, Gate, e
 from triskel.policy.scan.segments import KEY_CHARS, LOOK_BACK_CHARS
 from triskel.policy.scan.validators import VALIDATORS
 
-CONTEXT_CHARS = 80
-"""How far before a value a context word counts."""
-
 MAX_FAILURES = 16
 """After so many values of a segment that fail their check, a rule no longer looks inside those that fail."""
 
@@ -49,7 +46,7 @@ class Rule:
     __slots__ = (
         "_compile", "_regex", "_word_groups", "_words", "back", "category", "confidence", "context_confidence", "find",
         "group", "id", "named_by", "phrased", "reads_back", "risk", "silent", "tail", "type", "validate", "validator",
-        "whole",
+        "whole", "within",
     )  # fmt: skip
 
     def __init__(self, detector: Detector, pattern: Pattern, scale: int, named_by: int, compile_: Compile) -> None:
@@ -60,6 +57,7 @@ class Rule:
         self.validate = VALIDATORS[detector.validator] if detector.validator else None
         self.confidence = detector.confidence * scale // 1000
         self.context_confidence = detector.context_confidence * scale // 1000
+        self.within = detector.context_within
         self.risk = detector.risk * scale // 1000
         self.silent = detector.silent
         self.reads_back = pattern.reads_back
@@ -80,7 +78,9 @@ class Rule:
         self.find = self._compile(self._regex)
         return self.find(window, position)
 
-    def matches(self, data: bytes, start: int, end: int, *, more: bool, words: dict[int, bytes] | None = None) -> list[Match]:
+    def matches(
+        self, data: bytes, start: int, end: int, *, more: bool, words: dict[tuple[int, int], bytes] | None = None
+    ) -> list[Match]:
         """The matches whose value lies in the segment. `more`: the segment is cut by force and the text goes on.
 
         `words` keeps the words before values, for all rules of a segment; it is None where no context word is near.
@@ -121,11 +121,11 @@ class Rule:
             return []
         return [Match(-self.confidence, start, end, self.confidence, self)]
 
-    def _confidence(self, data: bytes, first: int, segment_start: int, words: dict[int, bytes]) -> int:
-        near = words.get(first)
+    def _confidence(self, data: bytes, first: int, segment_start: int, words: dict[tuple[int, int], bytes]) -> int:
+        low = max(0, first - self.within, segment_start - LOOK_BACK_CHARS)
+        near = words.get((low, first))
         if near is None:
-            low = max(0, first - CONTEXT_CHARS, segment_start - LOOK_BACK_CHARS)
-            near = words[first] = words_of(data, low, first)
+            near = words[low, first] = words_of(data, low, first)
         return self.context_confidence if self._is_named_in(near) else self.confidence
 
     def _is_named_in(self, words: bytes) -> bool:
@@ -159,7 +159,7 @@ def words_of(data: bytes, low: int, end: int) -> bytes:
 def matches_of(rules: Iterable[Rule], data: bytes, start: int, end: int, names: Gate, *, more: bool) -> list[Match]:
     """The matches of several rules for values in one segment, not weighed yet. `names` are the gates of context words."""
     present: set[int] | None = None
-    words: dict[int, bytes] = {}
+    words: dict[tuple[int, int], bytes] = {}
     matches: list[Match] = []
     for rule in rules:
         named = rule.named_by >= 0

@@ -14,6 +14,9 @@ import re
 LOOK_BACK_CHARS = 128
 """How much text before a segment or paragraph is ever read: for context words and the beginnings of phrases."""
 
+CONTEXT_CHARS = 80
+"""How far before a value a context word may count."""
+
 KEY_CHARS = 64
 """How far before its segment a value's key may begin."""
 

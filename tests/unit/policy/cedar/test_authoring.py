@@ -43,7 +43,7 @@ def faults(text, schema=None, **options):
         (f'@id("a") @obligation("redact:pi") {HEAD};',
          "p.cedar:1:11: `@obligation` can redact pii, payment, secret, sql_injection, shell, prompt_injection, not `pi`"),
         (f'@id("a") @obligation("log:x") {HEAD};',
-         "p.cedar:1:11: `@obligation` holds `log:x`: write `redact:<data class>` or `warn:<text>`"),
+         "p.cedar:1:11: `@obligation` holds `log:x`: write `redact:<data class>`, `warn:<text>` or `record:content`"),
         (f'@id("a") {HEAD};\n@id("a") {HEAD};', "p.cedar:2:5: `@id` `a` is taken by p.cedar:1"),
         (f'@id("a") {HEAD}\nwhen {{ context.stage == "input" &&\n context.budget_left > 5 }};',
          "p.cedar:3:10: unable to guarantee safety of access to optional attribute `budget_left` in context for Triskel::Action::\"chat\" (ask with `has` before it is read)"),

@@ -75,6 +75,8 @@ def ipv4(value: bytes) -> bool:
     if any(len(part) > 1 and part[:1] == b"0" for part in parts):
         return False
     numbers = [int(part) for part in parts]
+    if len(set(numbers)) == 1:  # 1.1.1.1 and 8.8.8.8 are services for everyone
+        return False
     return numbers[0] not in {0, 127, 255} and max(numbers) <= 255 and numbers[1:] != [0, 0, 0]
 
 

@@ -7,7 +7,7 @@ import re
 from collections import Counter
 
 _PLACEHOLDER = re.compile(
-    rb"(?i)example|placeholder|change.?me|your[_-]?|redacted|dummy|sample|fixme|todo|xxx|\*\*\*|\.\.\.|\$\(|\$[A-Z_]{3}|%[sd(]"
+    rb"(?i)example|placeholder|change.?me|your[_-]?|redacted|dummy|sample|fixme|todo|\*\*\*|\.\.\.|\$\(|\$[A-Z_]{3}|%[sd(]"
     rb"|<|process\.env|os\.environ|getenv|^env[._]|^config[._]|^self\.|^this\.|^args\.|^request\.|^vault[:.]|^secrets?[.:/]|^arn:|^https?:"
     rb"|^(?:null|none|true|false|undefined|string|integer|required|optional|password|passwd|secret|token|username)$"
 )
@@ -23,6 +23,8 @@ def entropy(value: bytes) -> float:
 
 def placeholder(value: bytes) -> bool:
     """Whether a value is a stand-in, a variable or a call and not a secret itself."""
+    if b"xxxx" in value or b"XXXX" in value:
+        return True
     return _PLACEHOLDER.search(value) is not None or _CALL.match(value) is not None or len(set(value)) < 4
 
 

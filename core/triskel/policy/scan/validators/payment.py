@@ -4,7 +4,7 @@ from triskel.policy.scan.validators.checksums import digits_of, luhn, mod_97, we
 
 _CARD_RANGES: tuple[tuple[int, int, int, tuple[int, ...]], ...] = (
     # prefix length, from, to, lengths
-    (1, 4, 4, (13, 16, 19)),  # Visa
+    (1, 4, 4, (16, 19)),  # Visa
     (2, 51, 55, (16,)),  # Mastercard
     (4, 2221, 2720, (16,)),  # Mastercard
     (2, 34, 34, (15,)),  # American Express
@@ -20,11 +20,13 @@ _CARD_RANGES: tuple[tuple[int, int, int, tuple[int, ...]], ...] = (
     (4, 1800, 1800, (15,)),
     (4, 2131, 2131, (15,)),
     (2, 62, 62, (16, 17, 18, 19)),  # UnionPay
-    (2, 50, 50, (12, 13, 14, 15, 16, 17, 18, 19)),  # Maestro
-    (2, 56, 58, (12, 13, 14, 15, 16, 17, 18, 19)),
-    (2, 60, 61, (12, 13, 14, 15, 16, 17, 18, 19)),
-    (2, 63, 64, (12, 13, 14, 15, 16, 17, 18, 19)),
-    (2, 66, 69, (12, 13, 14, 15, 16, 17, 18, 19)),
+    (2, 60, 60, (16,)),  # RuPay
+    (4, 5018, 5018, (16,)),  # Maestro; its other ranges and lengths hold too many other numbers
+    (4, 5020, 5020, (16,)),
+    (4, 5038, 5038, (16,)),
+    (4, 6304, 6304, (16,)),
+    (4, 6759, 6759, (16,)),
+    (4, 6761, 6763, (16,)),
     (4, 2200, 2204, (16, 17, 18, 19)),  # Mir
     (4, 9792, 9792, (16,)),  # Troy
     (3, 508, 508, (16,)),  # RuPay

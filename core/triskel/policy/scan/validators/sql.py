@@ -19,8 +19,9 @@ _KINDS = (
     ("v", r"@@?[`'\"]?[\w.$]{0,40}[`'\"]?"),
     ("1", r"0x[0-9a-f]+|0b[01]+|(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?(?![a-z_])"),
     ("U", r"(?:union|intersect|except|minus)(?:\s+(?:all|distinct))?\b"),
-    ("&", r"(?:and|or|xor|div|mod|eqv|imp|(?:not\s+)?(?:in|i?like|rlike|regexp|glob|match|between|similar\s+to))\b|&&|\|\|"),
-    ("&", r"(?:sounds\s+like|is\s+not|is|isnull|notnull|escape)\b"),
+    ("&", r"(?:and|or|xor|div|mod|eqv|imp)\b|&&|\|\|"),
+    ("=", r"(?:not\s+)?(?:in|i?like|rlike|regexp|glob|match|between|similar\s+to)\b"),
+    ("=", r"(?:sounds\s+like|is\s+not|is|isnull|notnull|escape)\b"),
     ("E", r"(?:select|insert|update|delete|drop|create|alter|truncate|exec|execute)\b"),
     ("E", r"(?:merge|replace|shutdown|grant|revoke|load|call)\b"),
     ("T", r"(?:declare|waitfor|begin|case\s+(?:when\b|(?=[\d'\"@(]))|if\s*(?=\())\b"),
@@ -113,7 +114,7 @@ def sql_structure(value: bytes) -> bool:
         kinds = _kinds(text)
         if _bare(kinds) or _nested(kinds) or _alone(kinds):
             return True
-    return any(_spliced(_kinds(quote + text)) is not None for quote in ("'", '"') if quote in text)
+    return any(_spliced(_kinds(quote + text)) is not None for quote in ("'", '"') if quote in text and text[0] not in "{[")
 
 
 def _kinds(text: str) -> str:
