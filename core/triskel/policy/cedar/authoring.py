@@ -22,6 +22,8 @@ MAX_SOURCE_CHARACTERS = 8_000_000
 MAX_POLICIES = 10_000
 MAX_TOKENS = 5_000
 """Of one policy. The reference implementation passes, unread, what is nested some thousands of levels deep."""
+MAX_OPERATORS = 300
+"""Each may nest what stands before it one level deeper; JSON is read recursively, to a depth that depends on the Python."""
 MAX_BRACKETS = 48
 """Open at once. The reference implementation dies at some thousands."""
 
@@ -117,6 +119,9 @@ def _parsed(sources: Sequence[Source], *, annotated: bool = True) -> tuple[list[
     return written, places
 
 
+_OPERATORS = frozenset({"&&", "||", "+", "-", "*", "!", "if", "."})
+
+
 class _Misplaced(Exception):
     """Something wrong at a character of a source."""
 
@@ -132,6 +137,8 @@ def _parse_one(source: Source, statement: list[Token], *, annotated: bool) -> Wr
         raise _Misplaced(start, f"the policy has more than {MAX_TOKENS} words and marks")
     if nesting(statement) > MAX_BRACKETS:
         raise _Misplaced(start, f"more than {MAX_BRACKETS} brackets are open at once")
+    if sum(token.text in _OPERATORS for token in statement) > MAX_OPERATORS:
+        raise _Misplaced(start, f"the policy has more than {MAX_OPERATORS} operators")
     text = source.text[start : statement[-1].start + len(statement[-1].text)]
     try:
         document = json.loads(_cedar().policies_to_json_str(text))

@@ -52,7 +52,7 @@ def faults(text, schema=None, **options):
         (f'@id("a") {HEAD}\nwhen {{ context.stage == "x" || context.finding_count == "x" }};',
          "p.cedar:2:8: the types Long and String are not compatible"),
         (f'@id("a") {HEAD} when {{ {"(" * 60}true{")" * 60} }};', "p.cedar:1:1: more than 48 brackets are open at once"),
-        (f'@id("a") {HEAD} when {{ true{" && true" * 600} }};', "p.cedar:1:1: a condition is too long or nested too deep"),
+        (f'@id("a") {HEAD} when {{ true{" && true" * 301} }};', "p.cedar:1:1: the policy has more than 300 operators"),
         (f'@id("a") {HEAD} when {{ true{" && true" * 6000} }};', "p.cedar:1:1: the policy has more than 5000 words and marks"),
         (f'@id("a") {HEAD} when {{ {"if true then " * 40}true{" else true" * 40} }};',
          "p.cedar:1:1: a condition is nested more than 32 levels deep"),
