@@ -19,8 +19,8 @@ from triskel.policy.scan.lint import faults_of
 from triskel.policy.scan.segments import CONTEXT_CHARS
 
 _FIELDS = {
-    "id", "type", "category", "patterns", "confidence", "context", "context_confidence", "context_within", "validator", "surfaces",
-    "look_ahead", "tail", "risk", "silent", "source", "examples",
+    "id", "type", "category", "patterns", "confidence", "context", "context_confidence", "context_within", "validator",
+    "surfaces", "look_ahead", "tail", "risk", "silent", "source", "examples",
 }  # fmt: skip
 NUMBER_GATE = r"\b[0-9]{7,19}\b"
 _PLAIN_NUMBER = re.compile(

@@ -4,6 +4,7 @@ One rule: what a fold does at a position depends on the text before it and never
 the same fold with a single step.
 """
 
+from bisect import bisect_left, bisect_right
 from typing import NamedTuple
 
 from triskel.policy.scan.gates import GATE_BITS, GATE_MASK, Gate, gates_in
@@ -30,7 +31,7 @@ WHOLE_PARAGRAPHS = 32
 
 def hits_behind(gate: Gate, data: bytes, start: int, end: int) -> list[int]:
     """The sorted hits of values that end behind `start` and not behind `end`, with the look-back for keys in sight."""
-    low = max(0, start - KEY_CHARS)
+    low = max(0, start - KEY_CHARS - 1)
     hits = gate.hits(data[low:end] if low or end < len(data) else data)
     if not hits:
         return hits
@@ -161,7 +162,8 @@ class ValueFold:
                 wanted = {}
                 start, end = cut_before(data, at - 1, end), min(cut, cut_after(data, at - 1))
                 if end - start > SOFT_CAP_CHARS:
-                    self._take_run(data, start, end, out)
+                    stop = bisect_right(hits, (end + 1 << GATE_BITS) - 1, index)
+                    self._take_run(data, start, end, out, hits[index - 1 : stop])
                     start = floor = end
                     continue
             wanted.update(dict.fromkeys(rules))
@@ -173,17 +175,17 @@ class ValueFold:
         if wanted:
             out += settle(matches_of(wanted, data, start, end, self._names, more=False))
 
-    def _take_run(self, data: bytes, start: int, end: int, out: list[Match]) -> None:
-        """A run without a cut, up to its true end."""
+    def _take_run(self, data: bytes, start: int, end: int, out: list[Match], hits: list[int] | None = None) -> None:
+        """A run without a cut, up to its true end. `hits` are those in it, sorted, if known."""
         while end - start > SOFT_CAP_CHARS:
-            start = self._take_soft(data, start, out)
-        out.extend(settle(self._run_matches(data, start, end, more=False)))
+            start = self._take_soft(data, start, out, hits)
+        out.extend(settle(self._run_matches(data, start, end, hits, more=False)))
         self._open = None
 
-    def _take_soft(self, data: bytes, start: int, out: list[Match]) -> int:
+    def _take_soft(self, data: bytes, start: int, out: list[Match], hits: list[int] | None = None) -> int:
         """Cuts a full run by force where no value stands. What goes on behind the window stays open."""
         limit = start + SOFT_CAP_CHARS
-        matches = self._run_matches(data, start, limit, more=True)
+        matches = self._run_matches(data, start, limit, hits, more=True)
         place = soft_place(data, start)
         self._open = None
         for low, high in _clusters(matches):
@@ -195,15 +197,20 @@ class ValueFold:
         out.extend(settle(inside))
         return place
 
-    def _run_matches(self, data: bytes, start: int, end: int, *, more: bool) -> list[Match]:
+    def _run_matches(self, data: bytes, start: int, end: int, hits: list[int] | None, *, more: bool) -> list[Match]:
         matches: list[Match] = []
         if self._open is not None:
             rule = self._open
             until = rule.tail(data, start, end) if rule.tail is not None else end
             if until > start:
                 matches.append(Match(-rule.confidence, start, until, rule.confidence, rule))
+        if hits is None:
+            gates = gates_in(hits_behind(self._gate, data, start, end + 1 if more else end))
+        else:
+            first, last = (start + 1) << GATE_BITS, (end + 1 << GATE_BITS) - 1
+            gates = gates_in(hits[bisect_left(hits, first) : bisect_right(hits, last)])
         wanted: dict[Rule, None] = {}
-        for gate in sorted(gates_in(hits_behind(self._gate, data, start, end + 1 if more else end))):
+        for gate in sorted(gates):
             wanted.update(dict.fromkeys(self._book.values.get(gate, ())))
         return matches + matches_of(wanted, data, start, end, self._names, more=more)
 

@@ -62,7 +62,7 @@ class Rule:
         self.silent = detector.silent
         self.reads_back = pattern.reads_back
         self.phrased = detector.look_ahead is LookAhead.PHRASE
-        self.back = (LOOK_BACK_CHARS if self.phrased else KEY_CHARS) if pattern.reads_back else 1
+        self.back = (LOOK_BACK_CHARS if self.phrased else KEY_CHARS + 1) if pattern.reads_back else 1
         self.whole = pattern.whole
         self.group = pattern.group
         self.tail = _tail_of(detector.tail) if detector.tail else None
@@ -87,10 +87,12 @@ class Rule:
         """
         if self.whole:
             return self._whole_match(data, start, end)
+        # One character more than may belong to a match: a word boundary must see what really stands before it.
         low = max(0, start - self.back)
+        first_place = min(low, 1) if self.reads_back else start - low
         window = data[low : end + 1] if more else data[low:end]
         find = self.find
-        found = find(window, 0 if self.reads_back else start - low)
+        found = find(window, first_place)
         matches: list[Match] = []
         patience = MAX_FAILURES
         while found is not None:

@@ -81,7 +81,7 @@ class StreamScan:
             return self._feed("")
         cut = found.end()
         if cut > position and values.plain and data[position - 5 : position] != b"-----":
-            low = position - KEY_CHARS if position > KEY_CHARS else 0
+            low = position - KEY_CHARS - 1 if position > KEY_CHARS else 0
             try:
                 hits = self._gate.hits(data[low:cut])
             except HitLimitReached:

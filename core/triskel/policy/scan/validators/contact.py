@@ -71,10 +71,9 @@ def phone_trunk(value: bytes) -> bool:
 
 def ipv4(value: bytes) -> bool:
     """A dotted quad that may name a host somewhere: no leading zeros, not unspecified, loopback, broadcast or a mask."""
-    parts = value.split(b".")
-    if any(len(part) > 1 and part[:1] == b"0" for part in parts):
+    numbers = [int(part) for part in value.split(b".")]
+    if b"%d.%d.%d.%d" % tuple(numbers) != value:
         return False
-    numbers = [int(part) for part in parts]
     if len(set(numbers)) == 1:  # 1.1.1.1 and 8.8.8.8 are services for everyone
         return False
     return numbers[0] not in {0, 127, 255} and max(numbers) <= 255 and numbers[1:] != [0, 0, 0]

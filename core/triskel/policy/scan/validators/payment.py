@@ -1,5 +1,7 @@
 """Numbers that move money: cards, accounts, routing."""
 
+from functools import cache
+
 from triskel.policy.scan.validators.checksums import digits_of, luhn, mod_97, weighted
 
 _CARD_RANGES: tuple[tuple[int, int, int, tuple[int, ...]], ...] = (
@@ -41,11 +43,14 @@ def card(value: bytes) -> bool:
     count = len(digits)
     if not 12 <= count <= 19 or len(set(digits)) < 2:
         return False
-    head = digits[0] * 1000 + digits[1] * 100 + digits[2] * 10 + digits[3]
-    for length, low, high, counts in _CARD_RANGES:
-        if low <= head // 10 ** (4 - length) <= high and count in counts:
-            return luhn(digits)
-    return False
+    return count in _lengths(digits[0] * 1000 + digits[1] * 100 + digits[2] * 10 + digits[3]) and luhn(digits)
+
+
+@cache
+def _lengths(head: int) -> frozenset[int]:
+    """How long a card may be whose first four digits these are."""
+    fitting = [counts for length, low, high, counts in _CARD_RANGES if low <= head // 10 ** (4 - length) <= high]
+    return frozenset(count for counts in fitting for count in counts)
 
 
 def card_any_issuer(value: bytes) -> bool:
