@@ -22,6 +22,9 @@ from triskel.local.home import Home
 from triskel.system import System, assemble
 
 DEFAULT_CONFIG = Path("triskel.yaml")
+SWITCH_INTERVAL_S = 0.0005
+"""Threads that write the audit must not keep the loop waiting for the interpreter: five milliseconds, by default."""
+
 GC_THRESHOLDS = (20_000, 50, 100)
 """A call makes hundreds of objects and next to no cycles: at the default of 700 the collector takes a tenth of its time."""
 
@@ -187,6 +190,7 @@ async def _listen(config: Config, system: System, listener: socket.socket, greet
     gc.collect()
     gc.freeze()
     gc.set_threshold(*GC_THRESHOLDS)
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
     try:
         await server.serve([listener])
     finally:

@@ -63,17 +63,18 @@ def merged(values: list[Match], phrases: list[Match]) -> list[Match]:
 
 def findings_of(matches: Iterable[Match], origins: Origins | list[int] | None, base: int = 0) -> tuple[Finding, ...]:
     """Matches as findings that count from byte `base`, mapped to characters by `origins`."""
+    if origins is None:
+        return tuple(
+            [Finding(m.rule.type, m.rule.category, m.start - base, m.end - base, m.confidence, m.rule.validator) for m in matches]
+        )
     findings: list[Finding] = []
     least = 0
     for match in matches:
-        start, end, rule = match.start - base, match.end - base, match.rule
-        if origins is not None:
-            # One character may fold to several bytes, and two findings may meet inside it.
-            start, end = max(least, origins[start]), origins[end - 1] + 1
-            if start >= end:
-                continue
+        # One character may fold to several bytes, and two findings may meet inside it.
+        start, end, rule = max(least, origins[match.start - base]), origins[match.end - base - 1] + 1, match.rule
+        if start < end:
             least = end
-        findings.append(Finding(rule.type, rule.category, start, end, match.confidence, rule.validator))
+            findings.append(Finding(rule.type, rule.category, start, end, match.confidence, rule.validator))
     return tuple(findings)
 
 

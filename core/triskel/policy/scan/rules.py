@@ -15,7 +15,7 @@ from triskel.policy.scan.gates import ARGUMENTS, NAMES, PHRASES, VALUES, Gate, e
 from triskel.policy.scan.segments import KEY_CHARS, LOOK_BACK_CHARS
 from triskel.policy.scan.validators import VALIDATORS
 
-MAX_FAILURES = 16
+MAX_FAILURES = 6
 """After so many values of a segment that fail their check, a rule no longer looks inside those that fail."""
 
 MAX_PHRASES = 32
@@ -28,6 +28,9 @@ Spans = Sequence[tuple[int, int]]
 Find = Callable[[bytes, int], Spans | None]
 """Finds the first match at or behind a position: the span of all of it, then of its groups."""
 Compile = Callable[[bytes], Find]
+
+
+_made = tuple.__new__
 
 
 class Match(NamedTuple):
@@ -91,30 +94,31 @@ class Rule:
         low = max(0, start - self.back)
         first_place = min(low, 1) if self.reads_back else start - low
         window = data[low : end + 1] if more else data[low:end]
-        find = self.find
-        found = find(window, first_place)
+        find, group, tail, validate = self.find, self.group, self.tail, self.validate
         matches: list[Match] = []
         patience = MAX_FAILURES
+        found = find(window, first_place)
         while found is not None:
-            first, last = found[self.group]
-            onward = found[0][1]
-            if last + low > start:
-                first, last = max(start, first + low), min(end, last + low)
-                if self.tail is not None:
-                    last = self.tail(data, last, end)
+            first, last = found[group]
+            first, last, onward = first + low, last + low, found[0][1]
+            if last > start:
+                first = first if first > start else start
+                last = last if last < end else end
+                if tail is not None:
+                    last = tail(data, last, end)
                     onward = max(onward, last - low)
-                if self.validate is not None and not self.validate(data[first:last]):
-                    # What failed may hide what would pass, a little further on.
-                    patience -= 1
-                    onward = found[0][0] + 1 if patience > 0 else onward
-                else:
+                if validate is None or validate(data[first:last]):
                     confidence = self.confidence if words is None else self._confidence(data, first, start, words)
                     if confidence:
-                        matches.append(Match(-confidence, first, last, confidence, self))
+                        matches.append(_made(Match, (-confidence, first, last, confidence, self)))
                         if self.phrased and len(matches) == MAX_PHRASES:
                             # Enough is known; what follows in this paragraph is taken for more of the same.
                             matches[-1] = matches[-1]._replace(end=end)
                             return matches
+                else:
+                    # What failed may hide what would pass, a little further on.
+                    patience -= 1
+                    onward = found[0][0] + 1 if patience > 0 else onward
             found = find(window, onward) if onward < len(window) else None
         return matches
 
@@ -215,6 +219,13 @@ def settle(matches: list[Match]) -> list[Match]:
     What a surer match leaves uncovered of a secret stays a finding, so that no part of it passes.
     """
     if len(matches) < 2:
+        return matches
+    end = 0
+    for match in matches:
+        if match.start < end:
+            break
+        end = match.end
+    else:
         return matches
     best = min(matches, key=_by_rank)
     if all(best.start <= match.start and match.end <= best.end for match in matches):

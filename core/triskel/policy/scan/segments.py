@@ -20,7 +20,7 @@ CONTEXT_CHARS = 80
 KEY_CHARS = 64
 """How far before its segment a value's key may begin."""
 
-SOFT_CAP_CHARS = 512
+SOFT_CAP_CHARS = 1024
 """A run without any cut is cut by force, at a place where no value stands, once it is this long."""
 
 MAX_VALUE_CHARS = 160

@@ -11,7 +11,7 @@ from triskel.policy.scan.author import data_folder, documents, write_pack
 from triskel.policy.scan.build import compile_databases
 from triskel.policy.scan.detector import Pack
 from triskel.policy.scan.gates import ENGINES, NAMES, Re2Engines, collect, hit_limit, numbers
-from triskel.policy.scan.pack import HyperscanEngines, LoadedPack
+from triskel.policy.scan.pack import HyperscanEngines, LoadedPack, database_file, default_folder, opened
 from triskel.policy.scan.scanner import Scanner
 
 
@@ -60,7 +60,10 @@ def pack() -> Pack:
 
 @pytest.fixture(scope="session")
 def databases(pack: Pack) -> dict[str, bytes]:
-    return compile_databases(pack)
+    """The databases in the package where they fit, else new ones: compiling takes seconds."""
+    path = default_folder() / database_file()
+    built = opened(path.read_bytes(), pack)[0] if path.is_file() else None
+    return compile_databases(pack) if built is None else built
 
 
 @pytest.fixture(scope="session")

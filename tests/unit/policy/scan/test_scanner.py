@@ -1,5 +1,7 @@
 """What a scan promises beyond its detectors: offsets, order, limits, surfaces, risk, and that no text breaks it."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -118,3 +120,10 @@ def test_no_text_breaks_a_scan(scanner: Scanner, text: str) -> None:
         for f in scanner.scan(text, surface).findings:
             assert 0 <= f.start < f.end <= len(text)
             assert 0 < f.confidence <= 1000
+
+
+def test_threads_may_share_a_scanner(scanner: Scanner) -> None:
+    text = "word " * 4000 + "bob@example.com"
+    expected = scanner.scan(text, Surface.PROMPT)
+    with ThreadPoolExecutor(4) as threads:
+        assert set(threads.map(lambda _: scanner.scan(text, Surface.PROMPT) == expected, range(200))) == {True}

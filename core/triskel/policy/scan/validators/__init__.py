@@ -106,7 +106,6 @@ VALIDATORS: Final[dict[str, Callable[[bytes], bool]]] = {
     "taj": europe.taj,
     "tckn": europe.tckn,
     "tfn": asia_pacific.tfn,
-    "upi": asia_pacific.upi,
     "url_password": credentials.url_password,
     "utr": europe.utr,
     "vin": north_america.vin,

@@ -150,21 +150,3 @@ def emirates_id(value: bytes) -> bool:
     """The Emirates' identity card: 784, a year of birth, Luhn."""
     digits = digits_of(value)
     return len(digits) == 15 and 1900 <= int("".join(map(str, digits[3:7]))) <= 2100 and luhn(digits)
-
-
-def upi(value: bytes) -> bool:
-    """An Indian payment address at a bank's handle, which unlike a mail domain has no dot."""
-    handle = value.rpartition(b"@")[2].lower()
-    return handle in _UPI_HANDLES
-
-
-_UPI_HANDLES = frozenset(
-    (
-        b"upi", b"ybl", b"ibl", b"axl", b"okaxis", b"okhdfcbank", b"okicici", b"oksbi", b"paytm", b"ptaxis", b"pthdfc",
-        b"ptsbi", b"ptyes", b"apl", b"yapl", b"rapl", b"icici", b"hdfcbank", b"sbi", b"axisbank", b"kotak", b"barodampay",
-        b"idfcbank", b"indus", b"pnb", b"unionbank", b"yesbank", b"airtel", b"jio", b"freecharge", b"fam", b"slice",
-        b"cnrb", b"federal", b"mahb", b"rbl", b"citi", b"hsbc", b"waaxis", b"wahdfcbank", b"waicici", b"wasbi",
-        b"timecosmos", b"superyes", b"naviaxis"
-    )
-)  # fmt: skip
-"""National Payments Corporation of India, list of UPI handles."""

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 _DOUBLED = (0, 2, 4, 6, 8, 1, 3, 5, 7, 9)
+_BASE_36 = {byte: str(int(chr(byte), 36)) for byte in b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"}
 _COUNTS = "0123456789" * 3
 _COUNTS_DOWN = _COUNTS[::-1]
 _VERHOEFF_PRODUCT = (
@@ -11,7 +12,11 @@ _VERHOEFF_PRODUCT = (
     (6, 5, 9, 8, 7, 1, 0, 4, 3, 2), (7, 6, 5, 9, 8, 2, 1, 0, 4, 3), (8, 7, 6, 5, 9, 3, 2, 1, 0, 4),
     (9, 8, 7, 6, 5, 4, 3, 2, 1, 0),
 )  # fmt: skip
-_VERHOEFF_TURN = (1, 5, 7, 6, 2, 8, 3, 0, 9, 4)
+_VERHOEFF_TURNED = (
+    (0, 1, 2, 3, 4, 5, 6, 7, 8, 9), (1, 5, 7, 6, 2, 8, 3, 0, 9, 4), (5, 8, 0, 3, 7, 9, 6, 1, 4, 2),
+    (8, 9, 1, 6, 0, 4, 3, 5, 2, 7), (9, 4, 5, 3, 1, 2, 6, 8, 7, 0), (4, 2, 8, 6, 5, 7, 3, 9, 0, 1),
+    (2, 7, 9, 3, 8, 0, 6, 4, 1, 5), (7, 0, 4, 6, 9, 1, 3, 2, 5, 8),
+)  # fmt: skip
 
 
 def digits_of(value: bytes) -> list[int]:
@@ -27,11 +32,8 @@ def luhn(digits: Sequence[int]) -> bool:
 def verhoeff(digits: Sequence[int]) -> bool:
     """J. Verhoeff, Error Detecting Decimal Codes, 1969: the dihedral group of order ten."""
     check = 0
-    for position, digit in enumerate(reversed(digits)):
-        turned = digit
-        for _ in range(position % 8):
-            turned = _VERHOEFF_TURN[turned]
-        check = _VERHOEFF_PRODUCT[check][turned]
+    for place, digit in enumerate(reversed(digits)):
+        check = _VERHOEFF_PRODUCT[check][_VERHOEFF_TURNED[place % 8][digit]]
     return check == 0
 
 
@@ -42,7 +44,7 @@ def weighted(digits: Sequence[int], weights: Sequence[int]) -> int:
 
 def mod_97(text: bytes) -> int:
     """ISO 7064 MOD 97-10 over digits and letters, A = 10."""
-    return int("".join(str(int(chr(byte), 36)) for byte in text)) % 97
+    return int("".join([_BASE_36[byte] for byte in text])) % 97
 
 
 def mod_11_10(digits: Sequence[int]) -> bool:

@@ -36,10 +36,9 @@ def email(value: bytes) -> bool:
 
 
 def phone_international(value: bytes) -> bool:
-    """A number in international form: a country code of ITU-T E.164, seven to fifteen digits."""
-    digits = "".join(map(str, digits_of(value)))
-    if value[:1] != b"+":
-        digits = digits[3:] if digits[:3] in {"001", "011"} and digits[:3] != "001" else digits[2:]
+    """A number in international form: a country code of ITU-T E.164, eight to fifteen digits."""
+    digits = value.translate(None, b"+ ()./-xet").decode("latin-1")
+    digits = digits if value[:1] == b"+" else digits[2:]  # without the prefix 00
     if not 8 <= len(digits) <= 15 or len(set(digits)) < 3:
         return False
     return digits[0] in _CODES_OF_ONE_DIGIT or digits[:2] in _CODES_OF_TWO_DIGITS or (digits[0] in "234569" and len(digits) >= 10)

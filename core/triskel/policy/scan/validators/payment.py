@@ -79,8 +79,8 @@ def iban_length(value: bytes) -> int:
 
 def iban(value: bytes) -> bool:
     """An IBAN: the country's length and ISO 7064 MOD 97-10."""
-    plain = value.replace(b" ", b"").replace(b"-", b"").upper()
-    return plain.isalnum() and len(plain) == iban_length(plain) and mod_97(plain[4:] + plain[:4]) == 1
+    plain = value.translate(None, b" -").upper()
+    return len(plain) == iban_length(plain) and plain.isalnum() and mod_97(plain[4:] + plain[:4]) == 1
 
 
 def aba(value: bytes) -> bool:
