@@ -38,7 +38,6 @@ from triskel.model.route import Cloud, Deployment
 from triskel.model.units import DurationMs, MicroUsd, Tokens
 from triskel.model.usage import Price
 from triskel.policy.guard import Guard
-from triskel.policy.publishing import owners
 from triskel.policy.scan import Scanner
 from triskel.ports.clock import Clock
 from triskel.ports.credentials import Credential
@@ -62,12 +61,6 @@ LAG_LIMIT_MS = 60_000
 """Readiness ends when the chains are further behind than this."""
 
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "[::1]", "::1"})
-
-PLATFORM = owners.PLATFORM
-"""The owner of the policies that no tenant can loosen."""
-
-TENANT_DEFAULT = owners.TENANT_DEFAULT
-"""The owner of the policies of a tenant that has published none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

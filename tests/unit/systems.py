@@ -13,9 +13,10 @@ from triskel.identity.api_keys import make
 from triskel.model.principal import Principal
 from triskel.policy.bundle import bundle_hash
 from triskel.policy.packs import pack_document
+from triskel.policy.publishing.owners import PLATFORM, TENANT_DEFAULT
 from triskel.policy.scan import Scanner, load_pack
 from triskel.ports.store import StoredBundle
-from triskel.system import PLATFORM, TENANT_DEFAULT, Ports, System, assemble
+from triskel.system import Ports, System, assemble
 from triskel.testing.clock import FixedClock
 from triskel.testing.ids import SeededIds
 from triskel.testing.memory_heads import MemoryHeads

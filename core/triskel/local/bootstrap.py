@@ -27,13 +27,14 @@ from triskel.local.home import Home, write_private
 from triskel.model.principal import Principal, PrincipalKind, Tenant
 from triskel.policy.bundle import bundle_hash
 from triskel.policy.packs import pack_document
+from triskel.policy.publishing.owners import PLATFORM, TENANT_DEFAULT
 from triskel.policy.scan import Scanner, load_pack
 from triskel.ports.clock import Clock
 from triskel.ports.credentials import Credential
 from triskel.ports.ids import Ids
 from triskel.ports.secrets import Secrets
 from triskel.ports.store import Store, StoredBundle
-from triskel.system import PLATFORM, TENANT_DEFAULT, Ports
+from triskel.system import Ports
 
 _log = logging.getLogger("triskel.local")
 

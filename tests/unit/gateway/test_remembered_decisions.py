@@ -10,10 +10,10 @@ from triskel.model.units import EpochMs
 from triskel.policy.bundle import bundle_hash, compile_bundle, load_bundle
 from triskel.policy.cedar.source import Source
 from triskel.policy.packs import load_pack, schema_source
+from triskel.policy.publishing.owners import TENANT_DEFAULT
 from triskel.policy.verdict import Layers
 from triskel.ports.store import StoredBundle
 from triskel.providers.chat import chat_parts
-from triskel.system import TENANT_DEFAULT
 
 OFFICE_HOURS = """
 @id("hours.open")
